@@ -1,0 +1,8 @@
+"""Datasets: the terms of a likelihood, binned and unbinned."""
+
+from .gaussian import GaussianDataset
+from .poisson import PoissonDataset, histogram
+from .protocol import Dataset
+from .unbinned import UnbinnedDataset
+
+__all__ = ["Dataset", "GaussianDataset", "PoissonDataset", "UnbinnedDataset", "histogram"]

@@ -1,0 +1,73 @@
+"""PoissonDataset: counts in bins, each bin's expected content a quadratic form in c."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..events import Events
+from ..operators import translation
+from ..polynomial import Array, QuadraticForm
+from .extended import ExtendedTerm
+
+
+class PoissonDataset(ExtendedTerm):
+    """2 sum_b [nu_b(c) - n_b log nu_b(c)], zero at the SM.
+
+    yields: nu_b(c) in events, batch (B,), positive at the SM.
+    counts: (B,) observed events per bin; None means the SM expectation (Asimov).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        yields: QuadraticForm,
+        counts: Array | None = None,
+        *,
+        basis: str = "warsaw",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.yields = yields.dense()
+        sm = self.yields.constant
+        if np.any(sm <= 0):
+            raise InputError(f"dataset {name!r}: {np.sum(sm <= 0)} bins are empty at the SM; merge them")
+        super().__init__(name, self.yields / sm, self.yields.sum(), sm if counts is None else counts, basis)
+        self.metadata: dict[str, Any] = dict(metadata or {})
+
+    def in_basis(self, target: str) -> PoissonDataset:
+        """Return the dataset in the coefficients of another basis."""
+        names, matrix = translation(self.operators, self.basis, target)
+        yields = self.yields.change_basis(names, matrix)
+        return PoissonDataset(self.name, yields, self.weights, basis=target, metadata=self.metadata)
+
+
+def histogram(
+    name: str, events: Events, edges: Mapping[str, Sequence[float]], scale: float = 1.0, basis: str = "warsaw"
+) -> PoissonDataset:
+    """Bin events with truth in one or more features: the binned version of the same sample.
+
+    edges: increasing bin edges by feature; events outside are lost, as in a real binned measurement.
+    scale: expected events per pb (luminosity times efficiency).
+    Bins without events are left out.
+    """
+    if events.truth is None:
+        raise InputError("binning needs events with truth polynomials")
+    index = np.zeros(len(events), dtype=int)
+    inside = np.ones(len(events), dtype=bool)
+    for feature, values in edges.items():
+        b = np.asarray(values, dtype=float)
+        if b.ndim != 1 or b.size < 2 or np.any(np.diff(b) <= 0):
+            raise InputError(f"edges of {feature!r} must increase and be at least two, got {list(values)}")
+        where = np.searchsorted(b, events.column(feature), side="right") - 1
+        inside &= (where >= 0) & (where < b.size - 1)
+        index = index * (b.size - 1) + where
+    _, index = np.unique(index[inside], return_inverse=True)
+    part = events[np.flatnonzero(inside)]
+    coefficients = part.truth.coefficients * (scale * part.weights)[:, None]  # type: ignore[union-attr, operator]
+    total = np.zeros((index.max() + 1, coefficients.shape[1]))
+    np.add.at(total, index, coefficients)
+    yields = type(events.truth)(events.truth.operators, total)
+    return PoissonDataset(name, yields, basis=basis, metadata={"edges": {k: list(v) for k, v in edges.items()}})

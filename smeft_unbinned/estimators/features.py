@@ -1,0 +1,95 @@
+"""FeatureMap: from named observables to standardised network inputs; part of every saved estimator.
+
+- A positive feature with a long tail (skewness above 1) enters as its logarithm.
+- An azimuthal angle, a feature whose name starts with phi or delta_phi and whose values lie in
+  [-pi, pi], enters as the sines and cosines of itself and of its double, so that -pi and pi are one place.
+- Every input is then shifted and scaled to zero mean and unit variance over the training events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, nearest
+from ..events.events import check_finite
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """names: the features, in order; kinds: "plain", "log" or "angle"; mean, std: of the inputs, (D,)."""
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, weights: np.ndarray) -> FeatureMap:
+        """Choose the kinds and measure mean and spread on a sample; features that do not vary are refused."""
+        names = tuple(str(c) for c in frame.columns)
+        kinds = tuple(_kind(name, frame[name].to_numpy(float)) for name in names)
+        raw = _expand(frame.to_numpy(float), kinds)
+        mean = np.average(raw, axis=0, weights=np.abs(weights))
+        std = np.sqrt(np.average((raw - mean) ** 2, axis=0, weights=np.abs(weights)))
+        constant = [name for name in names if np.ptp(frame[name].to_numpy(float)) == 0]
+        if constant:
+            raise InputError(f"feature {', '.join(constant)} is the same in all events; remove it")
+        return cls(names, kinds, mean, np.where(std > 0, std, 1.0))
+
+    def __call__(self, features: pd.DataFrame) -> np.ndarray:
+        """Return the inputs (N, D); raise InputError for a missing or non-finite feature."""
+        for name in self.names:
+            if name not in features:
+                raise InputError(
+                    f"the estimator needs the feature {name!r}; given are {', '.join(map(str, features.columns))}."
+                    + nearest(name, map(str, features.columns))
+                )
+            check_finite(f"feature {name!r}", features[name].to_numpy(float))
+        values = features[list(self.names)].to_numpy(float)
+        for name, kind, column in zip(self.names, self.kinds, values.T, strict=True):
+            if kind == "log" and np.any(column <= 0):
+                raise InputError(
+                    f"feature {name!r} enters as its logarithm (it was positive in training), but is "
+                    f"{column.min():g} in event {int(column.argmin())}; check its definition and unit"
+                )
+        return (_expand(values, self.kinds) - self.mean) / self.std
+
+    def manifest(self) -> dict[str, Any]:
+        """Return JSON types from which `from_manifest` rebuilds the map."""
+        return {
+            "names": list(self.names),
+            "kinds": list(self.kinds),
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+        }
+
+    @classmethod
+    def from_manifest(cls, content: dict[str, Any]) -> FeatureMap:
+        """Rebuild a map from `manifest()`."""
+        mean, std = np.array(content["mean"]), np.array(content["std"])
+        return cls(tuple(content["names"]), tuple(content["kinds"]), mean, std)
+
+
+def _kind(name: str, values: np.ndarray) -> str:
+    if name.lower().startswith(("phi", "delta_phi", "dphi")) and np.all(np.abs(values) <= np.pi + 1e-9):
+        return "angle"
+    centred = values - values.mean()
+    spread = values.std()
+    if spread > 0 and values.min() > 0 and np.mean(centred**3) > spread**3:
+        return "log"
+    return "plain"
+
+
+def _expand(values: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
+    columns: list[np.ndarray] = []
+    for column, kind in zip(values.T, kinds, strict=True):
+        if kind == "angle":
+            columns += [np.cos(column), np.sin(column), np.cos(2 * column), np.sin(2 * column)]
+        else:
+            columns.append(np.log(column) if kind == "log" else column)
+    return np.stack(columns, axis=-1)

@@ -1,0 +1,135 @@
+"""Events: what a detector sees of each simulated event, its weight, and how its rate depends on c."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import storage
+from ..errors import InputError, nearest
+from ..polynomial import Polynomial
+
+
+@dataclass(frozen=True)
+class Events:
+    """A sample of N simulated events.
+
+    features: frame (N, F) of finite observables, one column each.
+    truth: ratio polynomials r(z|c) with batch (N,) and value 1 at the SM, or None where unknown.
+    weights: SM weights (N,) in pb, whose sum is the SM cross section; None means equal weights, which sum
+        to the SM value of `cross_section`, or to 1 pb where that is unknown.
+    cross_section: sigma(c) in pb after all cuts, no batch; None means the weighted sum of `truth`.
+    metadata: JSON types: process, energy, operator basis, input scheme, seeds, provenance.
+
+    Raises InputError for lengths that differ and for values that are not finite.
+    """
+
+    features: pd.DataFrame
+    truth: Polynomial | None = None
+    weights: np.ndarray | None = None
+    cross_section: Polynomial | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.features)
+        if n == 0 or self.features.shape[1] == 0:
+            raise InputError(f"events need at least one row and one feature, got shape {self.features.shape}")
+        frame = self.features.astype(float).reset_index(drop=True)
+        frame.columns = [str(name) for name in frame.columns]
+        object.__setattr__(self, "features", frame)
+        for name in frame.columns:
+            check_finite(f"feature {name!r}", frame[name].to_numpy())
+        if self.weights is None:
+            total = 1.0 if self.cross_section is None else float(self.cross_section.constant)
+            object.__setattr__(self, "weights", np.full(n, total / n))
+        object.__setattr__(self, "weights", np.asarray(self.weights, dtype=float))
+        if self.weights.shape != (n,):  # type: ignore[union-attr]  # set just above
+            raise InputError(f"weights have shape {np.shape(self.weights)}, expected ({n},): one per event")
+        check_finite("weight", self.weights)
+        if self.truth is not None:
+            if self.truth.batch_shape != (n,):
+                raise InputError(f"truth has batch {self.truth.batch_shape}, expected ({n},): one per event")
+            check_finite("truth polynomial", self.truth.coefficients)
+        if self.cross_section is None and self.truth is not None:
+            object.__setattr__(self, "cross_section", self.truth.sum(self.weights))
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Names of the coefficients that the truth depends on; empty without truth."""
+        return self.truth.operators if self.truth is not None else ()
+
+    def __getitem__(self, index: Any) -> Events:
+        """Return a part of the sample, each event with the weight it has here; sigma(c) stays that of the whole."""
+        if isinstance(index, (int, np.integer)):
+            index = slice(index, index + 1)
+        return Events(
+            self.features.iloc[index],
+            None if self.truth is None else self.truth[index],
+            self.weights[index],  # type: ignore[index]  # set at construction
+            self.cross_section,
+            self.metadata,
+        )
+
+    def split(self, fraction: float, seed: int) -> tuple[Events, Events]:
+        """Return two disjoint random parts, each re-weighted to the cross section of the whole sample."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        cut = round(fraction * len(self))
+        if not 0 < cut < len(self):
+            raise InputError(f"a fraction of {fraction} leaves one part of {len(self)} events empty")
+        return self._part(order[:cut]), self._part(order[cut:])
+
+    def _part(self, index: np.ndarray) -> Events:
+        part = self[np.sort(index)]
+        scale = np.sum(self.weights) / np.sum(part.weights)
+        return Events(part.features, part.truth, part.weights * scale, self.cross_section, self.metadata)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one feature, (N,); raise InputError naming the nearest for an unknown one."""
+        if name not in self.features:
+            known = ", ".join(self.features.columns)
+            raise InputError(
+                f"unknown feature {name!r}; known are {known}.{nearest(name, self.features.columns)}"
+            )
+        return self.features[name].to_numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file."""
+        arrays = {"features": self.features.to_numpy(float), "weights": np.asarray(self.weights)}
+        manifest: dict[str, Any] = {"features": list(self.features.columns), "metadata": self.metadata}
+        if self.truth is not None:
+            arrays["truth"] = self.truth.coefficients
+            manifest["operators"] = list(self.truth.operators)
+        if self.cross_section is not None:
+            arrays["cross_section"] = self.cross_section.coefficients
+            manifest["cross_section_operators"] = list(self.cross_section.operators)
+        storage.write(path, "events", arrays, manifest)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Events:
+        """Read a file written by `save`."""
+        arrays, manifest = storage.read(path, "events")
+        truth = sigma = None
+        if "truth" in arrays:
+            truth = Polynomial(manifest["operators"], arrays["truth"])
+        if "cross_section" in arrays:
+            sigma = Polynomial(manifest["cross_section_operators"], arrays["cross_section"])
+        frame = pd.DataFrame(arrays["features"], columns=manifest["features"])
+        return cls(frame, truth, arrays["weights"], sigma, manifest["metadata"])
+
+
+def check_finite(what: str, values: np.ndarray) -> None:
+    """Raise InputError naming the first event at which a value is NaN or infinite."""
+    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if bad.size:
+        value = values[bad[0]]
+        raise InputError(
+            f"{what} is not finite in {bad.size} of {len(values)} events, first in event {bad[0]} "
+            f"({value if np.ndim(value) == 0 else 'one of its coefficients'}); remove or repair these events"
+        )

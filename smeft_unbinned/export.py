@@ -1,0 +1,146 @@
+"""export: an estimator and observed events become one file that a global fit reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .datasets import UnbinnedDataset
+from .errors import InputError
+from .events import Events
+from .polynomial import Array, Polynomial, QuadraticForm
+from .version import __version__
+
+FB_PER_PB = 1000.0
+PSEUDO_DATA = ("asimov", "toy")
+Ratio = Callable[[pd.DataFrame], QuadraticForm]
+
+
+def export(
+    estimator: Ratio | None,
+    observed: Events | pd.DataFrame,
+    expected: QuadraticForm | None = None,
+    luminosity: float | None = None,
+    *,
+    name: str = "unbinned",
+    efficiency: float = 1.0,
+    pseudo_data: str = "asimov",
+    at: Mapping[str, float] | None = None,
+    seed: int = 0,
+    basis: str | None = None,
+) -> UnbinnedDataset:
+    """Return the unbinned dataset of observed events, or of pseudo-data made from simulated ones.
+
+    estimator: features -> ratio polynomials (an Estimator, or any such function); None takes the truth of
+        the simulated events, the exact answer where it is known.
+    observed: a frame of measured events, each of weight one; or simulated Events, weights in pb, from which
+        `pseudo_data` makes "asimov" data (every event with its expected, fractional weight) or a "toy"
+        (a Poisson number of events drawn with the given seed) at the coefficients `at` (default the SM).
+    expected: nu(c), the expected number of events; default luminosity x efficiency x sigma(c) of `observed`.
+    luminosity: in fb^-1. efficiency: all that multiplies the rate, branching fractions included.
+    Raises InputError for a missing yield, for `at` without truth, and for operators that do not fit.
+    """
+    if pseudo_data not in PSEUDO_DATA:
+        raise InputError(f"pseudo_data is one of {', '.join(PSEUDO_DATA)}, got {pseudo_data!r}")
+    if luminosity is not None and not luminosity > 0:
+        raise InputError(f"the luminosity must be positive, got {luminosity} fb^-1")
+    if not 0 < efficiency:
+        raise InputError(f"the efficiency must be positive, got {efficiency}")
+    scale = None if luminosity is None else luminosity * FB_PER_PB * efficiency
+    events = observed if isinstance(observed, Events) else None
+    weights: Array | None = None
+    if events is not None:
+        if scale is None:
+            raise InputError("pseudo-data from simulated events need a luminosity in fb^-1")
+        events, weights = _pseudo_data(events, scale, pseudo_data, at, seed)
+    features = events.features if events is not None else _frame(observed)
+    ratios, spread = _ratios(estimator, features, events)
+    if expected is None:
+        expected = _expected(events, scale, ratios.operators)
+    source = events.metadata if events is not None else {}
+    metadata = {
+        "source": source,
+        "estimator": _describe(estimator),
+        "energy_GeV": source.get("energy_GeV", source.get("energy")),
+        "scale": source.get("scale"),
+        "input_scheme": source.get("input_scheme"),
+        "luminosity_fb-1": luminosity,
+        "efficiency": efficiency,
+        "features": list(features.columns),
+        "data": pseudo_data if events is not None else "observed",
+        "at": dict(at or {}),
+        "seed": seed,
+        "smeft_unbinned": __version__,
+    }
+    return UnbinnedDataset(
+        name,
+        ratios,
+        expected.restrict([n for n in ratios.operators if n in expected.operators]),
+        weights,
+        basis=basis or source.get("basis", "warsaw"),
+        spread=spread,
+        metadata=metadata,
+    )
+
+
+def _frame(observed: Any) -> pd.DataFrame:
+    if not isinstance(observed, pd.DataFrame) or observed.empty:
+        raise InputError(f"observed must be Events or a frame with rows, got {type(observed).__name__}")
+    return Events(observed).features
+
+
+def _pseudo_data(
+    events: Events, scale: float, kind: str, at: Mapping[str, float] | None, seed: int
+) -> tuple[Events, Array]:
+    """Return the events of the pseudo-data and their weights, expected number of events at c each."""
+    rate = scale * np.asarray(events.weights)
+    if at:
+        if events.truth is None:
+            raise InputError("pseudo-data away from the SM need events with truth polynomials")
+        rate = rate * np.asarray(events.truth.evaluate(at))
+    if np.any(rate < 0):
+        raise InputError(f"{np.sum(rate < 0)} simulated events have a negative rate; unweight the sample first")
+    if kind == "asimov":
+        return events, rate
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.choice(len(events), size=rng.poisson(rate.sum()), p=rate / rate.sum()))
+    if drawn.size == 0:
+        raise InputError(f"the toy holds no event ({rate.sum():.3g} expected); raise the luminosity")
+    return events[drawn], np.ones(drawn.size)
+
+
+def _ratios(
+    estimator: Ratio | None, features: pd.DataFrame, events: Events | None
+) -> tuple[QuadraticForm, Array | None]:
+    if estimator is None:
+        if events is None or events.truth is None:
+            raise InputError("without an estimator the events must carry truth polynomials")
+        return events.truth, None
+    if hasattr(estimator, "predict"):
+        ratios, spread = estimator.predict(features)
+        return ratios, spread
+    return estimator(features), None
+
+
+def _expected(events: Events | None, scale: float | None, operators: tuple[str, ...]) -> Polynomial:
+    if events is None or events.cross_section is None or scale is None:
+        raise InputError(
+            "the expected yield nu(c) is not known: pass expected=..., or simulated Events with a "
+            "cross section, and a luminosity"
+        )
+    missing = [n for n in operators if n not in events.cross_section.operators]
+    if missing:
+        raise InputError(f"the cross section of the events does not know {', '.join(missing)}; pass expected=...")
+    return events.cross_section.restrict(operators).dense() * scale
+
+
+def _describe(estimator: Ratio | None) -> dict[str, Any]:
+    """Return where the ratios come from, for the manifest."""
+    if estimator is None:
+        return {"method": "truth"}
+    metadata = getattr(estimator, "metadata", {})
+    kept = {k: v for k, v in metadata.items() if k not in ("history", "events")}
+    return {"method": type(estimator).__name__, **kept}

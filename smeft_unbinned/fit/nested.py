@@ -1,0 +1,146 @@
+"""Posterior samples and evidence by nested sampling (UltraNest, arXiv:2101.09604), vectorised over points."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, require
+from ..likelihood import Likelihood, check_bounds
+from .minuit import minimise
+from .provenance import provenance
+from .result import FitResult
+
+PRIOR_SIGMAS = 8.0
+"""Half-width of the default prior box in units of the Hesse errors."""
+WORST = -1e100
+
+
+def sample(
+    likelihood: Likelihood,
+    *,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    nlive: int = 400,
+    seed: int = 0,
+    frac_remain: float = 0.01,
+    max_calls: int | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> FitResult:
+    """Sample the posterior with a flat prior in a box.
+
+    bounds: (lower, upper) in TeV^-2 by name; default those of the likelihood, and for the remaining ones
+        eight Hesse errors around the best fit (recorded in the result).
+    nlive: live points; frac_remain: stop when the remainder holds this fraction of the evidence.
+    seed: of the sampler, which draws from numpy's global generator; that generator is left as it was found.
+    log_dir: folder of the sampler's own record, from which an interrupted run resumes.
+    Raises InputError without UltraNest, for an empty range, and when -2 log L is not finite anywhere.
+    """
+    ultranest = require("ultranest", "nested")
+    names = likelihood.operators
+    box = _box(likelihood, {**likelihood.bounds, **(bounds or {})})
+    lower, width = box[:, 0], box[:, 1] - box[:, 0]
+
+    def log_likelihood(c: np.ndarray) -> np.ndarray:
+        value = -0.5 * np.asarray(likelihood.m2logl(c))
+        slope = -1e10 * np.sum(np.abs(c), axis=-1)  # keeps even an undefined region sloping
+        return np.where(np.isfinite(value), value, WORST + slope)
+
+    start = float(likelihood.m2logl(lower + 0.5 * width))
+    if not np.isfinite(start):
+        raise InputError(f"-2 log L is {start} in the centre of the prior box; check data and ranges")
+    with _seeded(seed), _quiet(progress):
+        sampler = ultranest.ReactiveNestedSampler(
+            list(names),
+            log_likelihood,
+            transform=lambda u: lower + u * width,
+            vectorized=True,
+            log_dir=None if log_dir is None else os.fspath(log_dir),
+            resume="resume" if log_dir is not None else False,
+            draw_multiple=True,
+            ndraw_min=128,
+        )
+        outcome = sampler.run(
+            min_num_live_points=nlive,
+            frac_remain=frac_remain,
+            max_ncalls=max_calls,
+            show_status=progress,
+            viz_callback=False,
+        )
+    return _result(likelihood, outcome, box, nlive=nlive, seed=seed, frac_remain=frac_remain)
+
+
+def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    check_bounds(bounds, likelihood.operators)
+    missing = [name for name in likelihood.operators if name not in bounds]
+    if missing:
+        fit = minimise(likelihood, levels=())
+        if not fit.valid:
+            raise InputError(
+                f"no prior range is given for {', '.join(missing)} and none can be guessed "
+                f"({'; '.join(fit.messages)}); give bounds"
+            )
+        half = PRIOR_SIGMAS * fit.errors
+        bounds = {**{n: (fit.best[n] - half[n], fit.best[n] + half[n]) for n in missing}, **bounds}
+    return np.array([bounds[name] for name in likelihood.operators], dtype=float)
+
+
+def _result(likelihood: Likelihood, outcome: Mapping[str, Any], box: np.ndarray, **settings: Any) -> FitResult:
+    names = likelihood.operators
+    free = np.asarray(outcome["samples"])
+    values = likelihood.coefficients(free)
+    samples = pd.DataFrame({k: np.asarray(v) for k, v in values.items()})
+    best = np.asarray(outcome["maximum_likelihood"]["point"])
+    messages = []
+    near_edge = (np.quantile(free, [0.005, 0.995], axis=0).T - box) * [1, -1] / np.ptp(box, axis=1)[:, None]
+    cut = [n for n, edge in zip(names, near_edge, strict=True) if edge.min() < 0.005]
+    if cut:
+        messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
+    ess = float(outcome["ess"])
+    if ess < 100 * len(names):
+        messages.append(f"the effective sample size is small ({ess:.0f}); raise nlive")
+    if count := likelihood.non_positive(best):
+        messages.append(f"{count} events have a ratio that is not positive at the best point")
+    settings |= {"ncall": int(outcome["ncall"]), "ess": ess}
+    settings["prior"] = {n: [float(a), float(b)] for n, (a, b) in zip(names, box, strict=True)}
+    covariance = np.atleast_2d(np.cov(free.T))
+    return FitResult(
+        method="ultranest",
+        best={k: float(v) for k, v in likelihood.coefficients(best).items()},
+        covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
+        m2logl=float(likelihood.m2logl(best)),
+        valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
+        messages=tuple(messages),
+        samples=samples,
+        logz=float(outcome["logz"]),
+        logz_error=float(outcome["logzerr"]),
+        provenance=provenance(likelihood, ("ultranest", "numpy"), **settings),
+    )
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, the only one UltraNest knows, and restore it afterwards."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _quiet(progress: bool) -> Iterator[None]:
+    logger = logging.getLogger("ultranest")
+    level = logger.level
+    logger.setLevel(logging.INFO if progress else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,33 @@
+"""What a fit result records about where it came from."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ..likelihood import Likelihood
+from ..version import __version__
+
+
+def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: Any) -> dict[str, Any]:
+    """Return versions, the datasets with their checksums, the basis, and the settings of the fit."""
+    versions = {"smeft-unbinned": __version__}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    datasets = {}
+    for d in likelihood.datasets:
+        metadata = getattr(d, "metadata", {})
+        datasets[d.name] = {"operators": list(d.operators), "checksums": metadata.get("checksums", {})}
+    return {
+        "versions": versions,
+        "basis": likelihood.basis,
+        "units": "TeV^-2",
+        "datasets": datasets,
+        "fixed": dict(likelihood.fixed),
+        "dependent": {k: dict(v) for k, v in likelihood.dependent.items()},
+        "bounds": {k: list(v) for k, v in likelihood.bounds.items()},
+        **settings,
+    }

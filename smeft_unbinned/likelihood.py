@@ -1,0 +1,146 @@
+"""Likelihood: the sum of datasets, aligned by operator name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .datasets.protocol import Dataset
+from .errors import InputError, nearest
+from .polynomial import Array, Point, as_point, namespace
+
+
+class Likelihood:
+    """-2 log L of independent datasets as a function of their common coefficients.
+
+    datasets: terms in one basis, with distinct names.
+    operators: the free coefficients, in order; default all, in the order in which the datasets bring them.
+        Coefficients of the datasets that are neither here nor in `fixed` or `dependent` are zero.
+    fixed: values of coefficients that do not vary, by name.
+    dependent: coefficients that are linear combinations of free ones, {name: {free name: factor}}.
+    bounds: prior ranges by name, (lower, upper) in TeV^-2, used by samplers.
+
+    -2 log L is zero at the SM, where every coefficient, fixed ones included, is zero.
+    Raises InputError for mixed bases, repeated names and operators that no dataset depends on.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        operators: Sequence[str] | None = None,
+        *,
+        fixed: Mapping[str, float] | None = None,
+        dependent: Mapping[str, Mapping[str, float]] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        if not datasets:
+            raise InputError("a likelihood needs at least one dataset")
+        self.datasets = tuple(datasets)
+        self._check_datasets()
+        self.fixed, self.dependent = dict(fixed or {}), {k: dict(v) for k, v in (dependent or {}).items()}
+        known = tuple(dict.fromkeys(name for d in self.datasets for name in d.operators))
+        bound = {*self.fixed, *self.dependent}
+        self.operators = tuple(operators) if operators is not None else tuple(n for n in known if n not in bound)
+        self.basis = self.datasets[0].basis
+        self._check_operators(known)
+        self._maps = [self._embedding(d.operators) for d in self.datasets]
+        self.bounds = dict(bounds or {})
+        check_bounds(self.bounds, self.operators)
+
+    def _check_datasets(self) -> None:
+        names = [d.name for d in self.datasets]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise InputError(f"dataset names must be distinct; repeated: {', '.join(twice)}")
+        bases = {d.name: d.basis for d in self.datasets}
+        if len(set(bases.values())) > 1:
+            listing = ", ".join(f"{n}: {b}" for n, b in bases.items())
+            raise InputError(f"datasets are in different bases ({listing}); bring them to one with in_basis()")
+
+    def _check_operators(self, known: Sequence[str]) -> None:
+        reached = {f for name in self.dependent if name in known for f in self.dependent[name]} | set(known)
+        idle = [name for name in self.operators if name not in reached]
+        if idle:
+            hints = "".join(nearest(name, known) for name in idle)
+            raise InputError(
+                f"no dataset constrains {', '.join(idle)}; known operators are {', '.join(sorted(known))}.{hints}"
+            )
+        if not self.operators:
+            raise InputError("no free coefficient is left to fit")
+
+    def _embedding(self, operators: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return A, b with c_dataset = A c_free + b."""
+        a = np.zeros((len(operators), len(self.operators)))
+        b = np.array([self.fixed.get(name, 0.0) for name in operators])
+        for i, name in enumerate(operators):
+            for free, factor in self.dependent.get(name, {name: 1.0}).items():
+                if free in self.operators and name not in self.fixed:
+                    a[i, self.operators.index(free)] = factor
+        return a, b
+
+    def only(self, operators: Sequence[str]) -> Likelihood:
+        """Return the likelihood in which just these coefficients vary and the other free ones are zero."""
+        for name in operators:
+            if name not in self.operators:
+                raise InputError(f"{name!r} is not a free coefficient.{nearest(name, self.operators)}")
+        bounds = {n: b for n, b in self.bounds.items() if n in operators}
+        return Likelihood(
+            self.datasets, operators, fixed=self.fixed, dependent=self.dependent, bounds=bounds
+        )
+
+    def _points(self, c: Point) -> tuple[Any, list[Array]]:
+        point = as_point(c, self.operators)
+        xp = namespace(point)
+        return xp, [xp.matmul(point, xp.asarray(a.T)) + xp.asarray(b) for a, b in self._maps]
+
+    def m2logl(self, c: Point) -> Array:
+        """Return -2 log L(c) + 2 log L(0), shape (...)."""
+        _, points = self._points(c)
+        terms = [d.m2logl(p) for d, p in zip(self.datasets, points, strict=True)]
+        return sum(terms[1:], start=terms[0])
+
+    def terms(self, c: Point) -> dict[str, Array]:
+        """Return the -2 log L of each dataset by name, shape (...) each."""
+        _, points = self._points(c)
+        return {d.name: d.m2logl(p) for d, p in zip(self.datasets, points, strict=True)}
+
+    def gradient(self, c: Point) -> Array:
+        """Return d(-2 log L)/dc, shape (..., n)."""
+        xp, points = self._points(c)
+        parts = zip(self.datasets, points, self._maps, strict=True)
+        terms = [xp.matmul(d.gradient(p), xp.asarray(a)) for d, p, (a, _) in parts]
+        return sum(terms[1:], start=terms[0])
+
+    def hessian(self, c: Point) -> Array:
+        """Return d2(-2 log L)/dc2, shape (..., n, n)."""
+        xp, points = self._points(c)
+        parts = zip(self.datasets, points, self._maps, strict=True)
+        terms = [xp.matmul(xp.asarray(a.T), xp.matmul(d.hessian(p), xp.asarray(a))) for d, p, (a, _) in parts]
+        return sum(terms[1:], start=terms[0])
+
+    def coefficients(self, c: Point) -> dict[str, Array]:
+        """Return every coefficient by name at a point of the free ones: free, dependent and fixed."""
+        point = as_point(c, self.operators)
+        values: dict[str, Array] = {name: point[..., i] for i, name in enumerate(self.operators)}
+        for name, row in self.dependent.items():
+            values[name] = sum(factor * values[free] for free, factor in row.items())
+        for name, value in self.fixed.items():
+            values[name] = 0.0 * point[..., 0] + value
+        return values
+
+    def non_positive(self, c: Point) -> int:
+        """Return how many events have a ratio that is not positive at one point c, over all datasets."""
+        _, points = self._points(c)
+        counters = [getattr(d, "non_positive", None) for d in self.datasets]
+        return sum(count(p) for count, p in zip(counters, points, strict=True) if count is not None)
+
+
+def check_bounds(bounds: Mapping[str, tuple[float, float]], operators: Sequence[str]) -> None:
+    """Raise InputError for a range of an unknown coefficient, an empty one or one that is not finite."""
+    for name, (lower, upper) in bounds.items():
+        if name not in operators:
+            raise InputError(f"a range is given for {name!r}, not a free coefficient.{nearest(name, operators)}")
+        if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
+            raise InputError(f"the prior range of {name} is empty or not finite: [{lower}, {upper}]; need min < max")

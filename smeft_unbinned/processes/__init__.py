@@ -1,0 +1,1 @@
+"""Processes with exact truth: events whose dependence on the Wilson coefficients is known in closed form."""

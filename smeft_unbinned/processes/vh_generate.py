@@ -1,0 +1,212 @@
+"""Sampling of pp -> VH phase space: (charge, m, Y) from a tabulated envelope, the angles uniformly.
+
+The envelope is piecewise constant on a grid: in each cell the largest corner value of the SM rate d sigma/(dm
+dY), decay and cos theta integrated. The remaining weight is the angular shape, of order one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import vh_couplings as vc
+from . import vh_kernels as kernels
+from .densities import Density
+from .vh_cross_section import angular, cos_limits, mass_limits, threshold_mass
+from .vh_luminosity import luminosities
+
+Real = NDArray[np.float64]
+
+_MASS_CELLS, _RAPIDITY_CELLS = 240, 64
+
+
+class Points(NamedTuple):
+    """Phase-space points, each (N,): VH mass (GeV) and rapidity, angles, sign of the W (+1 for ZH)."""
+
+    m: Real
+    y: Real
+    cos: Real
+    cos_l: Real
+    phi: Real
+    charge: Real
+
+
+class Setup(NamedTuple):
+    """What fixes a sample, besides its size and seed."""
+
+    process: vc.Process
+    energy: float
+    density: Density
+    scale: str | float
+    pt_min: float
+    mass_range: tuple[float, float]
+    tail: float
+
+
+def rates(
+    points: Points, *, process: vc.Process, energy: float, operators: tuple[str, ...], density: Density,
+    scale: str | float,
+) -> Real:  # fmt: skip
+    """Packed (N, P) of d sigma/(dm dY dcos theta dcos theta_l dphi) in pb/GeV; zero outside x < 1."""
+    mass, m = process.mass, points.m
+    flux = luminosities(m, points.y, process=process, energy=energy, density=density, scale=scale)
+    if process.name == "WH":
+        flux = flux * np.stack([points.charge > 0, points.charge < 0])[:, None, :]
+    plus = kernels.decay_products(m, points.cos, points.cos_l, points.phi, mass, +1)
+    minus = kernels.decay_products(m, points.cos, points.cos_l, points.phi, mass, -1)
+    products = kernels.channel_products(process, flux * (kernels.prefactor(m, mass) / 12.0), plus, minus)
+    tool = kernels.contraction([c.couplings for c in process.channels], operators)
+    return kernels.contract(tool, products, m, mass)
+
+
+class Envelope:
+    """Proposal density in (charge, m, Y, cos theta) of a `Setup`; uniform in the decay angles."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        process = setup.process
+        low, high = mass_limits(
+            process=process, energy=setup.energy, mass_range=setup.mass_range, pt_min=setup.pt_min
+        )
+        start = float(threshold_mass(setup.pt_min, process.mass))
+        # uniform in sqrt(ln(m/start)): fine at the threshold, where the rate rises as a square root
+        u = np.linspace(np.sqrt(np.log(low / start)), np.sqrt(np.log(high / start)), _MASS_CELLS + 1)
+        self.mass_edges = start * np.exp(u**2)
+        self.v_edges = np.linspace(-1.0, 1.0, _RAPIDITY_CELLS + 1)
+        m, v = np.meshgrid(self.mass_edges, self.v_edges, indexing="ij")
+        values = self._smooth(m.ravel(), v.ravel()).reshape(-1, *m.shape)
+        corners = [values[:, i : i + _MASS_CELLS, j : j + _RAPIDITY_CELLS] for i in (0, 1) for j in (0, 1)]
+        self.height = np.max(corners, axis=0)  # (charges, mass cells, rapidity cells), in d m d v
+        area = np.diff(self.mass_edges)[:, None] * np.diff(self.v_edges)
+        cumulative = np.cumsum((self.height * area).ravel())
+        self.total = float(cumulative[-1])
+        self.cumulative = cumulative / self.total
+
+    def _smooth(self, m: Real, v: Real) -> Real:
+        """SM rate per dm dv (Y = v Y_max) times the tail factor, for each charge: (charges, N)."""
+        setup, process = self.setup, self.setup.process
+        y_max = np.log(setup.energy / m)
+        # the outermost points sit at x = 1, where the rate vanishes
+        flux = luminosities(
+            m, v * y_max, process=process, energy=setup.energy, density=setup.density, scale=setup.scale
+        ).sum(axis=1)
+        products = kernels.production_products(
+            m, *angular(m, setup.pt_min, np.inf, process.mass), process.mass
+        )
+        factor = kernels.prefactor(m, process.mass) / 12.0 * y_max * (m / self.mass_edges[0]) ** setup.tail
+        groups: list[list[vc.Channel]] = [list(process.channels)]
+        if process.name == "WH":
+            groups = [[channel] for channel in process.channels]
+        tool = [kernels.contraction([c.couplings for c in group], ()) for group in groups]
+        return np.stack(
+            [
+                kernels.contract(t, [products * (factor * flux[c.luminosity]) for c in g], m, process.mass)[
+                    :, 0
+                ]
+                for t, g in zip(tool, groups, strict=True)
+            ]
+        )
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[Points, Real]:
+        """Draw n points; also returns the reciprocal of their proposal density, (N,)."""
+        setup = self.setup
+        r = rng.random((6, n))
+        cell = np.searchsorted(self.cumulative, r[0], side="right")
+        cell = np.minimum(cell, self.cumulative.size - 1)
+        charge, i, j = np.unravel_index(cell, self.height.shape)
+        m = self.mass_edges[i] + r[1] * np.diff(self.mass_edges)[i]
+        y_max = np.log(setup.energy / m)
+        v = self.v_edges[j] + r[2] * np.diff(self.v_edges)[j]
+        cos_max = cos_limits(m, setup.pt_min, setup.process.mass)
+        phi = np.pi * (1.0 - 2.0 * r[5])  # in (-pi, pi]
+        points = Points(m, v * y_max, cos_max * (2.0 * r[3] - 1.0), 2.0 * r[4] - 1.0, phi, 1.0 - 2.0 * charge)
+        inverse = self.total / self.height[charge, i, j] * y_max * (2.0 * cos_max) * 4.0 * np.pi
+        return points, inverse
+
+    def weights(self, points: Points, inverse: Real) -> Real:
+        """SM weights in pb: the mean over proposals is the cross section."""
+        setup = self.setup
+        sm = rates(
+            points, process=setup.process, energy=setup.energy, operators=(), density=setup.density,
+            scale=setup.scale,
+        )  # fmt: skip
+        return np.asarray(sm[:, 0] * inverse)
+
+
+class Sample(NamedTuple):
+    """Points with weights in pb (weighted) or with equal weights, and how they came about."""
+
+    points: Points
+    weights: Real | None
+    estimate: float  # Monte Carlo cross section, pb
+    error: float  # its standard error, pb
+    efficiency: float  # accepted over proposed; 1 for weighted events
+    proposals: int
+
+
+_CHUNK = 20_000
+
+
+def chunks(n: int) -> Iterator[int]:
+    """Sizes that add up to n."""
+    for start in range(0, n, _CHUNK):
+        yield min(_CHUNK, n - start)
+
+
+def _join(parts: list[Points]) -> Points:
+    return Points(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _take(points: Points, index: NDArray[np.bool_] | slice) -> Points:
+    return Points(*(column[index] for column in points))
+
+
+def weighted(n: int, envelope: Envelope, rng: np.random.Generator, report: Callable[[int], None]) -> Sample:
+    """n importance-sampled points; the weights sum to the Monte Carlo estimate of the cross section.
+
+    `report` is called with the number of finished points.
+    """
+    parts, weights = [], []
+    for size in chunks(n):
+        points, inverse = envelope.sample(size, rng)
+        parts.append(points)
+        weights.append(envelope.weights(points, inverse))
+        report(sum(part.size for part in weights))
+    w = np.concatenate(weights)
+    error = float(w.std() / np.sqrt(n))
+    return Sample(_join(parts), w / n, float(w.mean()), error, 1.0, n)
+
+
+def unweighted(n: int, envelope: Envelope, rng: np.random.Generator, report: Callable[[int], None]) -> Sample:
+    """n points distributed as the SM rate, by accept-reject.
+
+    A proposal is accepted when weight/uniform exceeds the largest weight seen in the whole run; when that
+    grows, the points accepted so far are thinned again. So no event is ever accepted with a probability above
+    one. `report` is called with the number of accepted points.
+    """
+    parts: list[Points] = []
+    scores: list[Real] = []
+    largest, accepted, proposals = 0.0, 0, 0
+    total, total2 = 0.0, 0.0
+    while accepted < n:
+        points, inverse = envelope.sample(_CHUNK, rng)
+        w = envelope.weights(points, inverse)
+        score = w / (1.0 - rng.random(w.size))
+        proposals += w.size
+        total, total2 = total + float(w.sum()), total2 + float((w * w).sum())
+        if float(w.max()) > largest:
+            largest = float(w.max())
+            keep = [s > largest for s in scores]
+            parts = [_take(p, k) for p, k in zip(parts, keep, strict=True)]
+            scores = [s[k] for s, k in zip(scores, keep, strict=True)]
+        parts.append(_take(points, score > largest))
+        scores.append(score[score > largest])
+        accepted = sum(s.size for s in scores)
+        report(min(accepted, n))
+    mean = total / proposals
+    error = float(np.sqrt(max(total2 / proposals - mean**2, 0.0) / proposals))
+    points = _take(_join(parts), slice(0, n))
+    return Sample(points, None, mean, error, accepted / proposals, proposals)

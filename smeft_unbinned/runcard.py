@@ -1,0 +1,205 @@
+"""Runcard: a fit in one YAML file, with SMEFiT's keys where it has one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from .constraints import Coefficients
+from .datasets import Dataset, GaussianDataset, UnbinnedDataset
+from .errors import InputError, nearest
+from .likelihood import Likelihood
+from .operators import BASES, expressible
+
+MAX_BYTES = 4 * 2**20
+SAMPLER_KEYS = (
+    "lepsilon", "target_evidence_unc", "target_post_unc", "store_raw", "vectorized", "n_samples", "samples",
+    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "replica", "n_replica", "single_parameter_fits",
+    "pairwise_fits",
+)  # fmt: skip
+"""Keys of SMEFiT that steer its own samplers; accepted, and without effect here."""
+UNSUPPORTED = ("rot_to_fit_basis", "uv_couplings", "cutoff_scale", "rge")
+"""Keys of SMEFiT that change the result and are not supported; refused unless null."""
+
+
+@dataclass(frozen=True)
+class Runcard:
+    """A fit. Field names are the keys of the YAML file; relative paths start at the card's own folder."""
+
+    datasets: tuple[Mapping[str, Any], ...]
+    """Binned: {name, order}; unbinned: {name, unbinned: path to the exported file}."""
+    coefficients: Mapping[str, Mapping[str, Any]]
+    """{operator: {min, max}}, prior range in TeV^-2; {constrain: true, value: v} fixes an operator;
+    {constrain: [{O: a}, ...]} makes it the linear combination sum a O."""
+    result_ID: str = "fit"
+    """Name of the folder with the results."""
+    result_path: str = "results"
+    """Where that folder is made."""
+    data_path: str | None = None
+    """Folder of the commondata YAML files; default the package's own tables."""
+    theory_path: str | None = None
+    """Folder of the theory JSON files; default the package's own tables."""
+    basis: str = "smefit"
+    """Name set of the coefficients, smefit or warsaw; datasets are translated to it."""
+    use_quad: bool = True
+    """Keep the quadratic terms of binned predictions."""
+    use_t0: bool = False
+    """Scale multiplicative uncertainties with the SM prediction instead of the data."""
+    use_theory_covmat: bool = True
+    """Add the theory covariance of binned predictions."""
+    use_multiplicative_prescription: bool = False
+    """Multiply the best SM prediction by the relative EFT correction."""
+    default_order: str = "LO"
+    """Order of the EFT predictions of binned datasets that name none."""
+    nlive: int = 400
+    """Live points of nested sampling."""
+    frac_remain: float = 0.01
+    """Fraction of the evidence at which nested sampling stops."""
+    seed: int = 0
+    """Seed of every random choice of the fit."""
+    folder: Path = field(default=Path("."), repr=False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Runcard:
+        """Read a YAML card; raise InputError for a missing file, bad YAML, or an unknown key."""
+        file = Path(path)
+        try:
+            if file.stat().st_size > MAX_BYTES:
+                raise InputError(f"{file} is larger than {MAX_BYTES >> 20} MiB: no runcard")
+            content = yaml.safe_load(file.read_text())
+        except FileNotFoundError:
+            names = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+            raise InputError(f"no such runcard: {file}.{nearest(file.name, names)}") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(f"{file} is not a readable YAML runcard: {error}") from error
+        return cls.from_dict(content, file.resolve().parent, str(file))
+
+    @classmethod
+    def from_dict(cls, content: Any, folder: str | os.PathLike[str] = ".", source: str = "runcard") -> Runcard:
+        """Build from the parsed content of a card; `folder` is where relative paths start."""
+        if not isinstance(content, dict):
+            raise InputError(f"{source} must hold keys and values, got {type(content).__name__}")
+        known = [f.name for f in fields(cls) if f.name != "folder"]
+        accepted = [*known, *SAMPLER_KEYS, *UNSUPPORTED, "external_chi2"]
+        for key in content:
+            if key not in accepted:
+                raise InputError(
+                    f"{source}: unknown key {key!r}; known are {', '.join(known)}.{nearest(key, accepted)}"
+                )
+        blocked = [key for key in UNSUPPORTED if content.get(key)]
+        if blocked:
+            raise InputError(f"{source}: {', '.join(blocked)} is not supported; remove it")
+        values = {key: content[key] for key in known if content.get(key) is not None}
+        for key in ("datasets", "coefficients"):
+            if not values.get(key):
+                raise InputError(f"{source} needs the key {key!r} with at least one entry")
+        values["datasets"] = (*_datasets(values["datasets"], source), *_external(content, source))
+        _check_types(values, source)
+        return cls(**values, folder=Path(folder))
+
+    def _path(self, value: str | None) -> Path | None:
+        return None if value is None else self.folder / value
+
+    @property
+    def output(self) -> Path:
+        """The folder of the results."""
+        return self.folder / self.result_path / self.result_ID
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Prior ranges of the free coefficients by name."""
+        return Coefficients.parse(self.coefficients).bounds
+
+    def load_datasets(self) -> list[Dataset]:
+        """Load every dataset, in the basis of the card."""
+        binned = [{k: v for k, v in d.items()} for d in self.datasets if "unbinned" not in d]
+        loaded: list[Dataset] = []
+        if binned:
+            loaded.append(
+                GaussianDataset.load(
+                    binned,
+                    data_path=self._path(self.data_path),
+                    theory_path=self._path(self.theory_path),
+                    use_quad=self.use_quad,
+                    use_t0=self.use_t0,
+                    use_theory_covmat=self.use_theory_covmat,
+                    use_multiplicative_prescription=self.use_multiplicative_prescription,
+                    default_order=self.default_order,
+                    operators=None if self.basis != "smefit" else list(self.coefficients),
+                ).in_basis(self.basis)
+            )
+        for entry in self.datasets:
+            if "unbinned" in entry:
+                dataset = UnbinnedDataset.load(self.folder / str(entry["unbinned"]))
+                dataset.name = str(entry["name"])
+                dataset = dataset.restrict(expressible(dataset.operators, dataset.basis, self.basis))
+                loaded.append(dataset.in_basis(self.basis))
+        return loaded
+
+    def likelihood(self) -> Likelihood:
+        """Return the likelihood of all datasets in the free coefficients of the card.
+
+        Raises InputError for a coefficient that no dataset constrains and for an unknown or damaged dataset.
+        """
+        c = Coefficients.parse(self.coefficients)
+        return Likelihood(
+            self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds
+        )
+
+
+def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
+    if not isinstance(entries, list):
+        raise InputError(f"{source}: datasets must be a list, got {type(entries).__name__}")
+    known = ("name", "order", "unbinned")
+    result = []
+    for entry in entries:
+        entry = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(entry, dict) or "name" not in entry:
+            raise InputError(f"{source}: a dataset entry needs a name, got {entry!r}")
+        for key in entry:
+            if key not in known:
+                raise InputError(f"{source}: dataset {entry['name']}: unknown key {key!r}.{nearest(key, known)}")
+        result.append(dict(entry))
+    names = [str(e["name"]) for e in result]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(f"{source}: datasets listed twice: {', '.join(twice)}")
+    return result
+
+
+def _external(content: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
+    """Return the unbinned datasets that the card hands to SMEFiT as external chi2 of our adapter."""
+    result = []
+    for name, entry in (content.get("external_chi2") or {}).items():
+        if not isinstance(entry, dict) or "plugins.smefit" not in str(entry.get("path")) or "file" not in entry:
+            raise InputError(
+                f"{source}: external_chi2 entry {name!r} is not an unbinned dataset of this package; remove it"
+            )
+        result.append({"name": name, "unbinned": entry["file"]})
+    return result
+
+
+def _check_types(values: Mapping[str, Any], source: str) -> None:
+    expected: dict[str, tuple[type, ...]] = {
+        "result_ID": (str,), "result_path": (str,), "data_path": (str,), "theory_path": (str,), "basis": (str,),
+        "default_order": (str,), "use_quad": (bool,), "use_t0": (bool,), "use_theory_covmat": (bool,),
+        "use_multiplicative_prescription": (bool,), "nlive": (int,), "seed": (int,), "frac_remain": (float, int),
+        "coefficients": (dict,),
+    }  # fmt: skip
+    for key, types in expected.items():
+        value = values.get(key)
+        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+            raise InputError(f"{source}: {key} must be {types[0].__name__}, got {value!r}")
+    if values.get("basis", "smefit") not in BASES:
+        raise InputError(
+            f"{source}: unknown basis {values['basis']!r}; known are {', '.join(BASES)}."
+            + nearest(values["basis"], BASES)
+        )
+    if values.get("nlive", 1) < 1 or not 0 < values.get("frac_remain", 0.5) < 1 or not np.isfinite(values.get("seed", 0)):
+        raise InputError(f"{source}: nlive must be positive and frac_remain between 0 and 1")

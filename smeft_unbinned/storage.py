@@ -1,0 +1,110 @@
+"""Files: named arrays with a JSON manifest, in safetensors, written whole or not at all.
+
+The manifest sits in the header of the file and holds the kind of object, the format version, the version
+of the package, a SHA-256 checksum of every array, and whatever the object adds. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .errors import InputError, nearest
+from .version import __version__
+
+FORMAT = 1
+"""Version of the file format; files of a later one are refused."""
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that `path` is never half-written."""
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}; choose another folder") from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"cannot write {target}: {error.strerror}; nothing was changed") from error
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def checksum(array: np.ndarray) -> str:
+    """Return the SHA-256 of the bytes of an array in C order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def write(
+    path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
+) -> None:
+    """Save arrays and a manifest of JSON types as an object of this kind."""
+    tensors = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    head = {
+        **manifest,
+        "kind": kind,
+        "format": FORMAT,
+        "smeft_unbinned": __version__,
+        "checksums": {name: checksum(a) for name, a in tensors.items()},
+    }
+    write_bytes(path, save(tensors, metadata={"manifest": json.dumps(head, sort_keys=True)}))
+
+
+def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Load arrays and manifest, after checking kind, format version and checksums.
+
+    Raises InputError for a file that is missing, truncated, of another kind, of a later format or altered.
+    """
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            manifest = json.loads((stream.metadata() or {}).get("manifest", "{}"))
+            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        folder = Path(path).parent
+        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        raise InputError(f"no such file: {path}.{nearest(Path(path).name, names)}") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable {kind} file (truncated or not safetensors): {error}") from error
+    _check(path, kind, arrays, manifest)
+    return arrays, manifest
+
+
+def _check(path: object, kind: str, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
+    found = manifest.get("kind")
+    if found != kind:
+        raise InputError(f"{path} holds {found or 'something unknown'!r}, expected {kind!r}; check the path")
+    if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format version {manifest.get('format')}, this package reads up to {FORMAT}; "
+            "update smeft-unbinned"
+        )
+    sums = manifest.get("checksums", {})
+    bad = [n for n in {*sums, *arrays} if n not in arrays or sums.get(n) != checksum(arrays[n])]
+    if bad:
+        raise InputError(f"{path} is damaged: checksum mismatch in {', '.join(sorted(bad))}; fetch it again")
