@@ -29,13 +29,15 @@ class FeatureMap:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, weights: np.ndarray) -> FeatureMap:
-        """Choose the kinds and measure mean and spread on a sample; features that do not vary are refused."""
+    def fit(cls, frame: pd.DataFrame) -> FeatureMap:
+        """Choose the kinds and measure mean and spread on a sample; features that do not vary are refused.
+
+        Weights play no part: in a sample enriched in the tails the inputs should be of order one there too.
+        """
         names = tuple(str(c) for c in frame.columns)
         kinds = tuple(_kind(name, frame[name].to_numpy(float)) for name in names)
         raw = _expand(frame.to_numpy(float), kinds)
-        mean = np.average(raw, axis=0, weights=np.abs(weights))
-        std = np.sqrt(np.average((raw - mean) ** 2, axis=0, weights=np.abs(weights)))
+        mean, std = raw.mean(axis=0), raw.std(axis=0)
         constant = [name for name in names if np.ptp(frame[name].to_numpy(float)) == 0]
         if constant:
             raise InputError(f"feature {', '.join(constant)} is the same in all events; remove it")

@@ -57,7 +57,7 @@ def train(
         events.column(name)
     frame = events.features if features is None else events.features[list(features)]
     weights = _weights(events) * len(events)
-    feature_map = FeatureMap.fit(frame, weights)
+    feature_map = FeatureMap.fit(frame)
     inputs = feature_map(frame)
     growth = Growth.fit(inputs, unpack(truth.coefficients).diagonal(axis1=1, axis2=2)[:, 1:])
     sample, holdout = _samples(inputs, Labels.scaled(truth, growth(inputs)), weights, settings)

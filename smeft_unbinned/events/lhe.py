@@ -26,7 +26,7 @@ from ..errors import InputError
 from . import lhe_points, morphing
 from .events import Events
 from .lhe_stream import LheFile, sha256
-from .lhe_tables import Features, particle_table, weight_table
+from .lhe_tables import Features, nominal_weights, particle_table, weight_table
 
 NOMINAL = "XWGTUP"
 """Name of the event's own weight among the points, used where no other weight stands at its point."""
@@ -79,6 +79,7 @@ def read_lhe(
         raise InputError("no LHE file given; pass a path or a list of paths")
     if chunk < 1 or (max_events is not None and max_events < 1):
         raise InputError(f"chunk and max_events must be positive, got {chunk} and {max_events}")
+    _check_distinct(files)
     features = Features(observables)
     runs: list[_Run] = []
     with _progress(progress) as bar:
@@ -88,6 +89,13 @@ def read_lhe(
                 runs.append(_read(path, features, points, operators, left, chunk, bar))
                 _compatible(runs[0], runs[-1])
     return _assemble(runs, features, non_positive)
+
+
+def _check_distinct(files: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for path in files if len(files) > 1 else ():
+        if path.is_file() and seen.setdefault(sha256(path), path) is not path:
+            raise InputError(f"{seen[sha256(path)]} and {path} are the same file; give each sample once")
 
 
 def _read(
@@ -106,10 +114,10 @@ def _read(
         while events := file.batch(chunk if limit is None else min(chunk, limit - len(run))):
             first = len(run)
             run.weights.append(weight_table(events, ids, file.name, first))
-            run.nominal.append(np.array([e.eventinfo.weight for e in events]))
+            run.nominal.append(nominal_weights(events, file.name, first))
             features.add(particle_table(events, file.name, first))
             if bar is not None:
-                bar.update(task, completed=file.stream.raw.tell())
+                bar.update(task, completed=file.stream.position)
     if not len(run):
         raise InputError(f"{path} holds no events")
     return run
@@ -136,7 +144,7 @@ def _start(
     init = file.init
     info, generators = init.initInfo, init.generators
     scheme = re.search(r"(Mw|alpha)Scheme", model, re.IGNORECASE)
-    about = {
+    about: dict[str, Any] = {
         "process": "; ".join(re.findall(r"(?m)^\s*(?:generate|add process)\s+(.+?)\s*$", cards)),
         "model": model,
         "generator": "; ".join(f"{g.name} {g.version}".strip() for g in generators),
@@ -146,6 +154,7 @@ def _start(
         "input_scheme": _SCHEMES[scheme.group(1).lower()] if scheme else "",
     }
     total = float(sum(p.xSection for p in init.procInfo))
+    about |= {"xsecup_pb": total, "xerrup_pb": float(np.hypot.reduce([p.error for p in init.procInfo]))}
     return _Run(file.path, found, about, total, int(info.weightingStrategy))
 
 

@@ -131,7 +131,7 @@ def parse_points(
     changes: dict[str, dict[tuple[str, tuple[int, ...]], float]] = {}
     base: dict[tuple[str, tuple[int, ...]], float] = {}
     for identity, group, text in weights:
-        if group in groups:
+        if _lines(text) or (group in groups and not text.strip()):
             changes[identity] = _parse_sets(identity, text, card, base, source)
     ignored = [i for i in ids if i not in changes]
     ignored += [i for i, sets in changes.items() if any(block in _STANDARD_MODEL for block, _ in sets)]
@@ -218,7 +218,7 @@ def _check_fixed(card: Card, keys: Sequence[tuple[str, tuple[int, ...]]], source
         if other and not entry.name.lower().startswith(("lambda", "mu")):
             raise InputError(
                 f"{source}: the card has {entry.name or key} = {entry.value:g} and no weight sets it to "
-                "another value, so that the SM point is out of reach; generate with it at zero, or pass points="
+                "another value, so the SM point is out of reach; generate with it at zero, or pass points="
             )
 
 
@@ -228,8 +228,8 @@ def user_points(points: Mapping[str, Mapping[str, float]], listed: Sequence[str]
     Raises InputError for an id that the header does not list and for a value that is not a finite number.
     """
     for identity, values in points.items():
-        if identity not in listed:
-            known = f"{', '.join(listed[:10])}{', ...' if len(listed) > 10 else ''}" if listed else "none"
+        if listed and identity not in listed:
+            known = f"{', '.join(listed[:10])}{', ...' if len(listed) > 10 else ''}"
             raise InputError(
                 f"{source}: unknown weight {identity!r} in points; the header lists {known}."
                 f"{nearest(identity, listed)}"

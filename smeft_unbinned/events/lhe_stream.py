@@ -34,11 +34,13 @@ class Stream:
         self.raw.seek(0)
         self.file: Any = gzip.GzipFile(fileobj=self.raw) if packed else self.raw
         self.seen: deque[list[bytes]] = deque()
+        self.position = 0  # in bytes of the file, for progress bars
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, after noting events and weight tags in them."""
         data = bytes(self.file.read(size))
+        self.position = self.raw.tell()
         text = self._rest + data
         cut = text.rfind(b">") + 1
         for match in _TAG.finditer(text, 0, cut):
@@ -71,6 +73,8 @@ class LheFile:
         self.path = Path(path)
         self.name = self.path.name
         pylhe = require("pylhe", "lhe")
+        if not hasattr(pylhe, "LHEHeader"):
+            raise InputError("reading LHE files needs pylhe 2 or later; pip install --upgrade pylhe")
         try:
             self.stream = Stream(self.path)
         except FileNotFoundError:

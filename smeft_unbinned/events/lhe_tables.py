@@ -35,6 +35,15 @@ def weight_table(events: Sequence[Any], ids: Sequence[str], source: str, first: 
     return table
 
 
+def nominal_weights(events: Sequence[Any], source: str, first: int) -> np.ndarray:
+    """Return XWGTUP, (N,); raise InputError where it is not finite."""
+    nominal = np.array([event.eventinfo.weight for event in events], dtype=float)
+    bad = np.flatnonzero(~np.isfinite(nominal))
+    if bad.size:
+        raise InputError(f"{source}, event {first + bad[0]}: the weight XWGTUP is {nominal[bad[0]]}")
+    return nominal
+
+
 def particle_table(events: Sequence[Any], source: str, first: int) -> Particles:
     """Return the particles of events of pylhe, padded; raise InputError for a value that is not finite."""
     counts = np.array([len(e.particles) for e in events])

@@ -10,8 +10,7 @@ constant vectors:
     contact term), b-massive, b-photon          multiply the CP-even field-strength structure (V pole, photon
     pole), t-massive, t-photon          multiply its CP-odd partner, with eps_{0123} = +1.
 
-The covariant derivative is D_mu = d_mu + i g W_mu + i g' B_mu; with it the photon contribution to `b` is
-positive for positive fermion charge and Cgam.
+The sign of the covariant derivative drops out here, as long as it is the same for both gauge groups.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ CONVENTIONS = {
     "Lambda": "1 TeV",
     "shifts": "linearised: every amplitude is linear in the coefficients, the rate is its exact square",
     "epsilon": "eps_{0123} = +1",
-    "covariant_derivative": "D_mu = d_mu + i g W_mu + i g' B_mu",
+    "covariant_derivative": "D_mu = d_mu + i g W_mu + i g' B_mu (these rates do not depend on the sign)",
 }
 
 OPERATORS = (
@@ -89,7 +88,8 @@ def check_operators(operators: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if name not in OPERATORS:
             raise InputError(
-                f"unknown operator {name!r} for VH; known are {', '.join(OPERATORS)}.{nearest(name, OPERATORS)}"
+                f"unknown operator {name!r} for VH; known are {', '.join(OPERATORS)}."
+                f"{nearest(name, OPERATORS)}"
             )
     if len(set(names)) != len(names):
         raise InputError(f"operators are repeated in {names}; name each once")
@@ -146,7 +146,7 @@ def neutral(name: str) -> Real:
 
 
 def charged() -> Real:
-    """Coupling vectors C (6, 17) of a left-handed quark pair to W H with unit CKM element; no photon terms."""
+    """Coupling vectors C (6, 17) of a left-handed quark pair to W H with unit CKM element."""
     vertex = times(_INVERSE_VT, linear(1.0, cHbox=1.0, cHD=-0.25)) * 2.0 * MW**2
     rows = [
         times(_G2, linear(1.0, cHq3=1.0), vertex) / np.sqrt(2.0),
@@ -158,7 +158,7 @@ def charged() -> Real:
 
 
 class Channel(NamedTuple):
-    """One incoherent part of a process: an initial state with its helicity, and the decay it is followed by."""
+    """One incoherent part of a process: an initial state with its helicity, and the decay after it."""
 
     luminosity: int  # row of the parton luminosities that multiplies it
     helicity: int  # sigma, -1 or +1

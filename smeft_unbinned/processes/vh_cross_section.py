@@ -55,13 +55,13 @@ def check_edges(pt_edges: ArrayLike) -> Real:
         or np.any(np.diff(edges) <= 0)
     ):
         raise InputError(
-            f"pt_edges must be two or more increasing transverse momenta in GeV, not below zero, got {pt_edges!r}"
+            f"pt_edges must be two or more increasing momenta in GeV, not below zero, got {pt_edges!r}"
         )
     return edges
 
 
 def mass_nodes(breaks: Sequence[float], order: int) -> tuple[Real, Real]:
-    """Nodes and weights over the panels between `breaks`, each cut further so that its ends are within 40 %."""
+    """Nodes and weights over the panels between `breaks`, cut so that their ends are within 40 %."""
     z, w = np.polynomial.legendre.leggauss(order)
     t, w = 0.5 * (1.0 + z), 0.5 * w
     nodes, weights = [], []

@@ -13,7 +13,7 @@ from . import vh_couplings as vc
 from . import vh_kernels as kernels
 
 INITIAL_STATES = ("u", "uL", "uR", "d", "dL", "dR", "e", "eL", "eR", "ud")
-"""u ubar, d dbar and e+ e- -> Z H, unpolarised or from one helicity of the fermion, and u dbar -> W H (unit CKM)."""
+"""u ubar, d dbar, e+ e- -> Z H, unpolarised or for one helicity of the fermion; u dbar -> W H (unit CKM)."""
 
 
 def partonic(
@@ -25,9 +25,9 @@ def partonic(
 ) -> Polynomial:
     """Cross section in pb at centre-of-mass energies `m` (GeV), batch as `m`.
 
-    initial: one of INITIAL_STATES, averaged over all its spins and colours (so "u" is the sum of "uL" and "uR").
-    cos_theta: where given, d sigma/dcos theta there, theta between the fermion and V.
-    Raises InputError for unknown names and energies below the threshold.
+    initial: one of INITIAL_STATES, averaged over all its spins and colours (so "u" is the sum of "uL" and
+    "uR"). cos_theta: where given, d sigma/dcos theta there, theta between the fermion and V. Raises
+    InputError for unknown names and energies below the threshold.
     """
     names = vc.check_operators(operators)
     if initial not in INITIAL_STATES:
