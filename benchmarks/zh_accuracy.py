@@ -31,12 +31,17 @@ def compare(network: Likelihood, exact: Likelihood) -> dict[str, tuple[float, fl
     for name in a.index:
         half = 0.5 * (b.upper[name] - b.lower[name])
         ratio = (a.upper[name] - a.lower[name]) / (2 * half)
-        out[name] = (float(ratio), float(0.5 * (a.upper[name] + a.lower[name] - b.upper[name] - b.lower[name]) / half))
+        out[name] = (
+            float(ratio),
+            float(0.5 * (a.upper[name] + a.lower[name] - b.upper[name] - b.lower[name]) / half),
+        )
     return out
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--asimov", type=int, default=100_000)
     parser.add_argument("--replicas", type=int, default=10)
@@ -48,13 +53,17 @@ def main() -> None:
     options = parser.parse_args()
     settings = {k: json.loads(v) for k, v in (s.split("=") for s in options.set)}
     more = {} if options.tail is None else {"tail": options.tail}
-    events = vh.generate(options.events, operators=SIX, seed=options.seed, unweighted=options.unweighted, **more)
+    events = vh.generate(
+        options.events, operators=SIX, seed=options.seed, unweighted=options.unweighted, **more
+    )
     start, cpu = time.perf_counter(), time.process_time()
     estimator = train(events, replicas=options.replicas, seed=options.seed, progress=True, **settings)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     history = estimator.metadata["history"]
-    print(f"training: {cpu:.0f} CPU s, {wall:.0f} s wall, {len(history)} epochs, "
-          f"held-out loss {np.mean(estimator.metadata['best_validation']):.3g}")
+    print(
+        f"training: {cpu:.0f} CPU s, {wall:.0f} s wall, {len(history)} epochs, "
+        f"held-out loss {np.mean(estimator.metadata['best_validation']):.3g}"
+    )
     observed = vh.generate(options.asimov, operators=SIX, seed=options.seed + 1000, unweighted=False, **more)
     common = {"luminosity": 300.0, "efficiency": 0.0673 * 0.582 * 0.3}
     learned = export(estimator, observed, name="network", **common)
@@ -69,7 +78,9 @@ def main() -> None:
         for name, (ratio, shift) in report[kind].items():
             print(f"{kind:9s} {name:5s} width ratio {ratio:.3f}  shift {shift:+.3f}")
     rng = np.random.default_rng(options.seed)
-    smallest = min(float(learned.ratios.evaluate(rng.uniform(-BOX, BOX, (50, len(SIX)))).min()) for _ in range(20))
+    smallest = min(
+        float(learned.ratios.evaluate(rng.uniform(-BOX, BOX, (50, len(SIX)))).min()) for _ in range(20)
+    )
     report["smallest_r"] = smallest
     print(f"smallest r over {len(learned)} events and 1,000 points in [-{BOX:g}, {BOX:g}]^6: {smallest:.3g}")
     if options.out:

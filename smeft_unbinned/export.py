@@ -47,7 +47,7 @@ def export(
         raise InputError(f"pseudo_data is one of {', '.join(PSEUDO_DATA)}, got {pseudo_data!r}")
     if luminosity is not None and not luminosity > 0:
         raise InputError(f"the luminosity must be positive, got {luminosity} fb^-1")
-    if not 0 < efficiency:
+    if not efficiency > 0:
         raise InputError(f"the efficiency must be positive, got {efficiency}")
     scale = None if luminosity is None else luminosity * FB_PER_PB * efficiency
     events = observed if isinstance(observed, Events) else None

@@ -11,6 +11,7 @@ Every function is written with the array API, so numpy arrays, torch tensors and
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -34,6 +35,23 @@ def namespace(*arrays: Array) -> Any:
     return array_namespace(*foreign)
 
 
+def convert(xp: Any, a: Array, dtype: Any = None) -> Array:
+    """Return `a` as an array of namespace xp, untouched where it is one already (so that autodiff sees it)."""
+    if not hasattr(a, "dtype") or isinstance(a, np.generic) or (is_numpy_array(a) and not _is_numpy(xp)):
+        return xp.asarray(a, dtype=dtype)
+    return a if dtype is None or a.dtype == dtype else xp.astype(a, dtype)
+
+
+def _is_numpy(xp: Any) -> bool:
+    return xp is array_namespace(np.empty(0))
+
+
+def _floating(a: Array) -> Array:
+    """Return an array of floats; whole numbers would truncate what they are multiplied with."""
+    a = a if hasattr(a, "dtype") and hasattr(a, "shape") else np.asarray(a, dtype=float)
+    return a if namespace(a).isdtype(a.dtype, "real floating") else a * 1.0
+
+
 def size(n: int) -> int:
     """Return the number of monomials of degree at most two in n coefficients."""
     return (n + 1) * (n + 2) // 2
@@ -44,7 +62,9 @@ def _tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return row and column of each monomial, and the constant tensors of the first and second derivative."""
     rows, columns = np.triu_indices(n + 1)
     eye = np.eye(n + 1)
-    first = eye[rows][:, :, None] * eye[columns][:, None, :] + eye[columns][:, :, None] * eye[rows][:, None, :]
+    first = (
+        eye[rows][:, :, None] * eye[columns][:, None, :] + eye[columns][:, :, None] * eye[rows][:, None, :]
+    )
     first = first[:, 1:, :].transpose(1, 0, 2)  # (n, P, n + 1), contracted with (1, c)
     second = first[:, :, 1:].transpose(0, 2, 1)  # (n, n, P)
     return rows, columns, first, np.ascontiguousarray(second)
@@ -53,8 +73,7 @@ def _tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def homogeneous(c: Array) -> Array:
     """Return (1, c) for c of shape (..., n): shape (..., n + 1)."""
     xp = namespace(c)
-    c = xp.asarray(c)
-    return xp.concat([xp.ones_like(c[..., :1]) if c.shape[-1] else xp.ones((*c.shape[:-1], 1)), c], axis=-1)
+    return xp.concat([xp.ones((*c.shape[:-1], 1), dtype=c.dtype), c], axis=-1)
 
 
 def monomials(c: Array) -> Array:
@@ -90,7 +109,7 @@ def pack(matrix: Array) -> Array:
 def unpack(coefficients: Array) -> Array:
     """Return the symmetric matrices G (..., n + 1, n + 1) of packed coefficients (..., P)."""
     xp = namespace(coefficients)
-    n = int(round((np.sqrt(8 * coefficients.shape[-1] + 1) - 3) / 2))
+    n = (math.isqrt(8 * int(coefficients.shape[-1]) + 1) - 3) // 2
     rows, columns, _, _ = _tables(n)
     where = np.zeros((n + 1, n + 1), dtype=np.int64)
     where[rows, columns] = where[columns, rows] = np.arange(rows.size)
@@ -113,18 +132,19 @@ def check_operators(operators: Iterable[str]) -> tuple[str, ...]:
 def as_point(c: Point, operators: Sequence[str]) -> Array:
     """Return coefficients as an array (..., n) in the order of `operators`.
 
-    A mapping may leave operators out (they are zero) and hold arrays, which broadcast.
+    A mapping (or a pandas series) may leave operators out (they are zero) and hold arrays, which broadcast.
     Raises InputError for a name not in `operators` and for a last axis that is not n long.
     """
-    if isinstance(c, Mapping):
+    if hasattr(c, "keys"):
+        c = dict(c)
         for name in c:
             if name not in operators:
                 known = ", ".join(operators)
                 raise InputError(f"unknown operator {name!r}; known are {known}.{nearest(name, operators)}")
         xp = namespace(*c.values())
-        values = [xp.asarray(c.get(name, 0.0), dtype=xp.float64) for name in operators]
+        values = [convert(xp, c.get(name, 0.0), xp.float64) for name in operators]
         return xp.stack(xp.broadcast_arrays(*values), axis=-1) if values else xp.zeros((0,))
-    point = c if hasattr(c, "dtype") and hasattr(c, "shape") else np.asarray(c, dtype=float)
+    point = _floating(c)
     if point.ndim == 0 or point.shape[-1] != len(operators):
         raise InputError(
             f"coefficients of shape {tuple(point.shape)} do not fit {len(operators)} operators "
@@ -228,7 +248,7 @@ class Polynomial(QuadraticForm):
 
     def __init__(self, operators: Sequence[str], coefficients: Array) -> None:
         self.operators = check_operators(operators)
-        self.coefficients = coefficients if hasattr(coefficients, "dtype") else np.asarray(coefficients, float)
+        self.coefficients = _floating(coefficients)
         expected = size(len(self.operators))
         if self.coefficients.ndim == 0 or self.coefficients.shape[-1] != expected:
             raise InputError(
@@ -260,13 +280,13 @@ class Polynomial(QuadraticForm):
 
     def _value(self, x: Array) -> Array:
         xp = namespace(x, self.coefficients)
-        m = monomials(xp.asarray(x)[..., 1:])
-        return xp.tensordot(m, xp.asarray(self.coefficients, dtype=m.dtype), axes=([-1], [-1]))
+        m = monomials(convert(xp, x)[..., 1:])
+        return xp.tensordot(m, convert(xp, self.coefficients, m.dtype), axes=([-1], [-1]))
 
     def _slope(self, x: Array) -> Array:
         xp = namespace(x, self.coefficients)
-        m = monomial_gradient(xp.asarray(x)[..., 1:])  # (..., n, P)
-        out = xp.tensordot(m, xp.asarray(self.coefficients, dtype=m.dtype), axes=([-1], [-1]))
+        m = monomial_gradient(convert(xp, x)[..., 1:])  # (..., n, P)
+        out = xp.tensordot(m, convert(xp, self.coefficients, m.dtype), axes=([-1], [-1]))
         return xp.moveaxis(out, x.ndim - 1, -1)
 
     def matrix(self) -> Array:
@@ -296,7 +316,7 @@ class Polynomial(QuadraticForm):
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Array) -> Polynomial:
-        return self * (1.0 / divisor)
+        return self.__mul__(1.0 / divisor)
 
     def __add__(self, other: Polynomial) -> Polynomial:
         """Add over the union of both operator sets, by name."""
@@ -320,7 +340,7 @@ class SumOfSquares(QuadraticForm):
 
     def __init__(self, operators: Sequence[str], factors: Array) -> None:
         self.operators = check_operators(operators)
-        self.factors = factors if hasattr(factors, "dtype") else np.asarray(factors, float)
+        self.factors = _floating(factors)
         if self.factors.ndim < 2 or self.factors.shape[-1] != len(self.operators) + 1:
             raise InputError(
                 f"{len(self.operators)} operators need factors of shape (..., rank, "
@@ -337,8 +357,8 @@ class SumOfSquares(QuadraticForm):
 
     def _amplitudes(self, x: Array) -> tuple[Any, Array, Array]:
         xp = namespace(x, self.factors)
-        x = xp.asarray(x)
-        factors = xp.asarray(self.factors, dtype=x.dtype)
+        x = convert(xp, x)
+        factors = convert(xp, self.factors, x.dtype)
         return xp, factors, xp.tensordot(x, factors, axes=([-1], [-1]))
 
     def _value(self, x: Array) -> Array:

@@ -76,8 +76,8 @@ def write(
     write_bytes(path, save(tensors, metadata={"manifest": json.dumps(head, sort_keys=True)}))
 
 
-def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Load arrays and manifest, after checking kind, format version and checksums.
+def read(path: str | os.PathLike[str], kind: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Load arrays and manifest, after checking kind (None: any), format version and checksums.
 
     Raises InputError for a file that is missing, truncated, of another kind, of a later format or altered.
     """
@@ -90,15 +90,15 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray]
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         raise InputError(f"no such file: {path}.{nearest(Path(path).name, names)}") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable {kind} file (truncated or not safetensors): {error}") from error
+        raise InputError(f"{path} is not a readable {kind or 'smeft_unbinned'} file (truncated or not safetensors): {error}") from error
     _check(path, kind, arrays, manifest)
     return arrays, manifest
 
 
-def _check(path: object, kind: str, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
+def _check(path: object, kind: str | None, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
     found = manifest.get("kind")
-    if found != kind:
-        raise InputError(f"{path} holds {found or 'something unknown'!r}, expected {kind!r}; check the path")
+    if found is None or (kind is not None and found != kind):
+        raise InputError(f"{path} holds {found or 'something unknown'!r}, expected {kind or 'a file of this package'!r}; check the path")
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise InputError(
             f"{path} has format version {manifest.get('format')}, this package reads up to {FORMAT}; "

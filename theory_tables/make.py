@@ -35,13 +35,14 @@ LUMI_ERROR, UNCORRELATED_ERROR = 0.017, 0.02
 UNCERTAINTIES = (
     "statistical: sigma/sqrt(N) with N = sigma * luminosity * BR(H -> bb) * efficiency, "
     f"BR(H -> bb) = {BR_H_BB}, efficiency = {EFFICIENCY}, no background; "
-    f"luminosity: {100 * LUMI_ERROR:g} %, correlated across datasets; uncorrelated: {100 * UNCORRELATED_ERROR:g} %"
+    f"luminosity: {100 * LUMI_ERROR:g} %, correlated across datasets; "
+    f"uncorrelated: {100 * UNCORRELATED_ERROR:g} %"
 )
 OPERATORS = ("cHW", "cHB", "cHWB", "cHq1", "cHq3", "cHu", "cHd", "cHbox", "cHD")
 STXS = (75.0, 150.0, 250.0, 400.0, np.inf)
 FINE = (
-    75.0, 100.0, 125.0, 150.0, 175.0, 200.0, 225.0, 250.0, 275.0, 300.0, 325.0, 350.0, 375.0, 400.0, 450.0, 500.0,
-    550.0, 600.0, 700.0, 800.0, 1000.0, 1200.0, np.inf,
+    75.0, 100.0, 125.0, 150.0, 175.0, 200.0, 225.0, 250.0, 275.0, 300.0, 325.0, 350.0, 375.0,
+    400.0, 450.0, 500.0, 550.0, 600.0, 700.0, 800.0, 1000.0, 1200.0, np.inf,
 )  # fmt: skip
 
 
@@ -108,8 +109,8 @@ def _provenance(name: str, table: Table) -> dict[str, Any]:
         "input_scheme": dict(vc.INPUTS),
         "scales": "smallest mass of ZH in the bin, GeV",
         **vc.CONVENTIONS,
-        "coefficients": "c/Lambda^2 in TeV^-2; cHq1 = OpqMi + O3pq, cHq3 = O3pq, flavour universal, bottom included",
-        "integration_error": f"below {max(error, 1e-8):.0e}, relative",
+        "coefficients": "c/Lambda^2 in TeV^-2; cHq1 = OpqMi + O3pq, cHq3 = O3pq; flavour universal",
+        "integration_error": f"relative, quadrature: below {max(error, 1e-8):.0e}; densities: below 2e-5",
     }
 
 

@@ -108,13 +108,15 @@ class _Record:
     def count(self, name: str, least: int) -> int:
         value = self.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise self.error(name, f"must be a whole number of at least {least}, found {value!r}")
+            found = value if isinstance(value, int) else type(value).__name__
+            raise self.error(name, f"must be a whole number of at least {least}, found {found}")
         return value
 
     def _number(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             hint = "; YAML reads 1e-3 as text, write 1.0e-3" if isinstance(value, str) else ""
-            raise self.error(name, f"must hold numbers, found {str(value)[:40]!r}{hint}")
+            found = repr(value[:40]) if isinstance(value, str) else type(value).__name__
+            raise self.error(name, f"must hold numbers, found {found}{hint}")
         if not math.isfinite(value):
             raise self.error(name, f"must be finite, found {value}")
         return float(value)
@@ -146,7 +148,8 @@ class _Record:
         for item in items:
             if not isinstance(item, str) or (known and item not in known):
                 wanted = f"one of {', '.join(known)}" if known else "text"
-                raise self.error(name, f"holds {item!r}, expected {wanted}.{nearest(str(item), known)}")
+                found = repr(item[:40]) if isinstance(item, str) else type(item).__name__
+                raise self.error(name, f"holds {found}, expected {wanted}.{nearest(found, known)}")
         return tuple(items)
 
 
@@ -210,9 +213,7 @@ def read_theory(path: Path, name: str, n: int, order: str, covariance: str | Non
     record = _open(path, _parse_json)
     orders = [str(k) for k, v in record.fields.items() if isinstance(v, Mapping)]
     if order not in orders:
-        raise InputError(
-            f"{path}: no order {order!r}; the file has {', '.join(orders)}.{nearest(order, orders)}"
-        )
+        raise InputError(f"{path}: no order {order!r}; the file has {', '.join(orders)}")
     corrections = _Record(path, record.fields[order], f"{order}/")
     linear: dict[str, Vector] = {}
     quadratic: dict[tuple[str, str], Vector] = {}

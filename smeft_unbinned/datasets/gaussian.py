@@ -21,6 +21,9 @@ from ..operators import translate
 from ..polynomial import Array, Point, Polynomial, as_point, check_operators, homogeneous, namespace, unpack
 from .commondata import CommonData, TheoryTable, experimental_covariance, read_commondata, read_theory
 
+_SINGULAR = 1e-7
+"""Fraction of a standard deviation that the other points must leave free; less is lost in rounding."""
+
 
 class GaussianDataset:
     """A binned measurement of n points with a Gaussian covariance.
@@ -78,13 +81,16 @@ class GaussianDataset:
             )
         self.covariance = 0.5 * (self.covariance + self.covariance.T)
         try:
-            return np.linalg.cholesky(self.covariance)
+            factor = np.linalg.cholesky(self.covariance)
+            if np.min(np.diag(factor) / scale) > _SINGULAR:
+                return factor
         except np.linalg.LinAlgError:
-            smallest = float(np.linalg.eigvalsh(self.covariance)[0])
-            raise InputError(
-                f"{self.name}: the covariance is not positive definite (smallest eigenvalue {smallest:.3g}); "
-                "look for a point without any uncertainty or for two points that are fully correlated"
-            ) from None
+            pass
+        smallest = float(np.linalg.eigvalsh(self.covariance)[0])
+        raise InputError(
+            f"{self.name}: the covariance is not positive definite (smallest eigenvalue {smallest:.3g}); "
+            "look for a point without any uncertainty or for points that are fully correlated"
+        )
 
     def __repr__(self) -> str:
         return f"GaussianDataset({self.name}; {self.data.size} points; {', '.join(self.operators)})"

@@ -28,7 +28,9 @@ class Labels:
         """Divide the truth polynomials, batch (N,) and 1 at the SM, by the growth (N, n)."""
         linear = truth.linear / growth
         quadratic = unpack(truth.coefficients)[:, 1:, 1:] / (growth[:, :, None] * growth[:, None, :])
-        return cls(torch.as_tensor(linear, dtype=torch.float32), torch.as_tensor(quadratic, dtype=torch.float32))
+        return cls(
+            torch.as_tensor(linear, dtype=torch.float32), torch.as_tensor(quadratic, dtype=torch.float32)
+        )
 
 
 def linear(outputs: Tensor, n: int) -> Tensor:

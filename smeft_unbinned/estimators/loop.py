@@ -148,19 +148,33 @@ def _keep_best(state: State, validation: Tensor) -> None:
         best[better.to(best.device)] = current.detach()[better.to(best.device)]
 
 
-def _store(path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str) -> None:
+def _store(
+    path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
+) -> None:
     arrays = {}
     for k, (p, b) in enumerate(zip(state.parameters, state.best, strict=True)):
         moments = optimiser.state[p]
-        named = {"current": p.detach(), "best": b, "first": moments["exp_avg"], "second": moments["exp_avg_sq"]}
+        named = {
+            "current": p.detach(),
+            "best": b,
+            "first": moments["exp_avg"],
+            "second": moments["exp_avg_sq"],
+        }
         arrays |= {f"{name}.{k}": t.cpu().numpy() for name, t in named.items()}
         arrays[f"step.{k}"] = np.array(float(moments["step"]))
     arrays["best_loss"] = state.best_loss.cpu().numpy()
-    manifest = {"epoch": state.epoch, "stale": state.stale, "history": state.history, "fingerprint": fingerprint}
+    manifest = {
+        "epoch": state.epoch,
+        "stale": state.stale,
+        "history": state.history,
+        "fingerprint": fingerprint,
+    }
     storage.write(path, "training checkpoint", arrays, manifest)
 
 
-def _restore(path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str) -> None:
+def _restore(
+    path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
+) -> None:
     arrays, manifest = storage.read(path, "training checkpoint")
     if manifest["fingerprint"] != fingerprint:
         raise InputError(

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..errors import InputError
 
+MAX_RANK = 8
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -14,7 +16,7 @@ class TrainSettings:
 
     replicas: members of the ensemble, each on its own bootstrap of the events.
     hidden: widths of the hidden layers (multiples of 16 run fastest).
-    rank: number of squares in the ratio.
+    rank: number of squares in the ratio; 0 takes n + 1, which holds any ratio exactly, up to MAX_RANK.
     epochs: at most; patience: stop after this many epochs without a better validation loss in any member.
     batch: events per step; learning_rate: peak, reached after a warm-up and lowered along a cosine.
     validation: fraction of the events kept for early stopping.
@@ -24,7 +26,7 @@ class TrainSettings:
 
     replicas: int = 10
     hidden: tuple[int, ...] = (64, 64, 64)
-    rank: int = 4
+    rank: int = 0
     epochs: int = 60
     patience: int = 15
     batch: int = 1024
@@ -36,7 +38,9 @@ class TrainSettings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name in ("replicas", "rank", "epochs", "patience", "batch"):
+        if self.rank < 0:
+            raise InputError(f"rank must be positive, or 0 to choose it, got {self.rank}")
+        for name in ("replicas", "epochs", "patience", "batch"):
             if int(getattr(self, name)) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.validation < 1:

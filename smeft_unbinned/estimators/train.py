@@ -23,9 +23,9 @@ from ..storage import checksum
 from . import calibration, loop
 from .estimator import Estimator
 from .features import FeatureMap
-from .growth import Growth
+from .growth import Growth, emphasised
 from .head import Labels
-from .settings import TrainSettings
+from .settings import MAX_RANK, TrainSettings
 
 _CHUNK = 8192
 
@@ -51,8 +51,8 @@ def train(
     checkpoint: a file written after every epoch, from which a killed run continues to the same result.
     Raises InputError for events without truth and for settings, features or operators that do not fit.
     """
-    settings = _settings(settings or TrainSettings(), changes)
     truth = _truth(events, operators)
+    settings = _settings(settings or TrainSettings(), changes, len(truth.operators))
     for name in features or ():
         events.column(name)
     frame = events.features if features is None else events.features[list(features)]
@@ -60,7 +60,8 @@ def train(
     feature_map = FeatureMap.fit(frame)
     inputs = feature_map(frame)
     growth = Growth.fit(inputs, unpack(truth.coefficients).diagonal(axis1=1, axis2=2)[:, 1:])
-    sample, holdout = _samples(inputs, Labels.scaled(truth, growth(inputs)), weights, settings)
+    sizes = growth(inputs)
+    sample, holdout = _samples(inputs, Labels.scaled(truth, sizes), emphasised(weights, sizes), settings)
     fingerprint = _fingerprint(frame.to_numpy(), truth, weights, settings)
     wall, cpu = time.perf_counter(), time.process_time()
     with _reporter(settings, progress) as report:
@@ -103,12 +104,13 @@ def calibrated(estimator: Estimator, events: Events) -> Estimator:
     return plain.calibrated(np.stack([calibration.transformation(mean, target) for mean in means]))
 
 
-def _settings(settings: TrainSettings, changes: dict[str, Any]) -> TrainSettings:
+def _settings(settings: TrainSettings, changes: dict[str, Any], n: int) -> TrainSettings:
     known = list(settings.manifest())
     for name in changes:
         if name not in known:
             raise InputError(f"unknown setting {name!r}; known are {', '.join(known)}.{nearest(name, known)}")
     settings = replace(settings, **changes)
+    settings = replace(settings, rank=settings.rank or min(n + 1, MAX_RANK))
     if settings.device != "cpu" and not torch.cuda.is_available():
         raise InputError(f"device {settings.device!r} is not available here; use device='cpu'")
     return settings
@@ -124,7 +126,9 @@ def _weights(events: Events) -> np.ndarray:
     """Return weights that sum to one; a sample whose weights do not sum to something positive is refused."""
     weights = np.asarray(events.weights)
     if not weights.sum() > 0:
-        raise InputError(f"the event weights sum to {weights.sum():g}; they must sum to a positive cross section")
+        raise InputError(
+            f"the event weights sum to {weights.sum():g}; they must sum to a positive cross section"
+        )
     return np.asarray(weights / weights.sum())
 
 
@@ -152,7 +156,9 @@ def _samples(
     return whole.take(torch.as_tensor(order[cut:])), whole.take(torch.as_tensor(order[:cut]))
 
 
-def _fingerprint(features: np.ndarray, truth: Polynomial, weights: np.ndarray, settings: TrainSettings) -> str:
+def _fingerprint(
+    features: np.ndarray, truth: Polynomial, weights: np.ndarray, settings: TrainSettings
+) -> str:
     parts = [checksum(features), checksum(truth.coefficients), checksum(weights)]
     parts += [json.dumps(settings.manifest(), sort_keys=True), *truth.operators]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

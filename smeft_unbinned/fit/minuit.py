@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from iminuit import Minuit
+from scipy import optimize
 
 from ..errors import InputError
 from ..likelihood import Likelihood
@@ -44,7 +45,7 @@ def minimise(
     scale = _scales(likelihood, origin)
     minuit = Minuit(
         lambda x: float(likelihood.m2logl(x * scale)),
-        origin / scale,
+        _descend(likelihood, origin, scale) / scale,
         grad=lambda x: likelihood.gradient(x * scale) * scale,
         name=names,
     )
@@ -63,7 +64,7 @@ def minimise(
         return _minos(minuit, names, scale, level)
 
     stored = {}
-    if valid:
+    if minuit.valid:
         stored = {float(level): intervals(level) for level in levels}
         for level, frame in stored.items():
             failed = [str(n) for n in frame.index[frame.isna().any(axis=1)]]
@@ -78,8 +79,24 @@ def minimise(
         messages=tuple(messages),
         stored_intervals=stored,
         provenance=provenance(likelihood, ("iminuit", "numpy", "scipy"), strategy=strategy, start=dict(start or {})),
-        interval_function=intervals if valid else None,
+        interval_function=intervals if minuit.valid else None,
     )
+
+
+def _descend(likelihood: Likelihood, origin: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the minimum that a trust-region Newton method reaches from the start, where H is positive.
+
+    A likelihood with quadratic terms need not be convex at the start, and Minuit's own steps fail there.
+    """
+    found = optimize.minimize(
+        lambda x: float(likelihood.m2logl(x * scale)),
+        origin / scale,
+        jac=lambda x: likelihood.gradient(x * scale) * scale,
+        hess=lambda x: likelihood.hessian(x * scale) * np.outer(scale, scale),
+        method="trust-exact",
+        options={"gtol": 1e-6, "maxiter": 500},
+    )
+    return np.asarray(found.x * scale)
 
 
 def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:

@@ -216,11 +216,13 @@ def _metadata(
     setup: sampling.Setup, names: tuple[str, ...], seed: int, sample: sampling.Sample, sigma: float
 ) -> dict[str, Any]:
     return {
-        "process": f"pp -> {setup.process.name}, V -> leptons at LO, branching fractions not included",
+        "process": setup.process.name,
+        "description": "pp -> VH, V -> leptons, leading order; branching fractions are not included",
         "energy": setup.energy,
         "seed": int(seed),
         "operators": list(names),
         "input_scheme": dict(vc.INPUTS),
+        "ckm_squared": vc.CKM2.tolist(),
         **vc.CONVENTIONS,
         "density": setup.density.name,
         "factorisation_scale": setup.scale,

@@ -107,6 +107,7 @@ def test_one_linear_operator_is_the_weighted_mean() -> None:
         ({"covariance": np.diag([1, 1, 1, 1, 1, 1, np.inf])}, "covariance has a non-finite"),
         ({"covariance": np.diag([1, 1, 1, 1, 1, 1, -2.0])}, "smallest eigenvalue -2"),
         ({"covariance": np.zeros((7, 7))}, "smallest eigenvalue 0"),
+        ({"covariance": np.ones((7, 7)) + np.diag([1e-15, 1, 1, 1, 1, 1, 0])}, "fully correlated"),
         ({"covariance": np.eye(7) + np.eye(7, k=1) * 0.1}, "not symmetric"),
         ({"theory": Polynomial(OPERATORS, np.full((7, 10), np.inf))}, "theory has a non-finite"),
     ],

@@ -26,9 +26,9 @@ def weighted() -> Events:
 
 
 def pulls(events: Events, selected: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """(Monte Carlo - quadrature)/error of every coefficient of the cross section of the selected events, (P,)."""
+    """(Monte Carlo - quadrature)/error of every coefficient of sigma(c) for the selected events, (P,)."""
     terms = np.asarray(events.weights)[:, None] * np.asarray(events.truth.coefficients) * selected[:, None]
-    # the number of proposals is not fixed for unweighted events, but their total is: the error is conservative
+    # the total weight of unweighted events is fixed: this error, for a Poisson number, is an upper bound
     error = np.sqrt((terms**2).sum(axis=0))
     return (terms.sum(axis=0) - expected) / np.where(error > 0.0, error, 1.0)
 
@@ -109,7 +109,7 @@ def test_truth_of_the_features_is_the_truth_of_the_events(unweighted: Events) ->
 
 @pytest.mark.parametrize("process", ["ZH", "WH"])
 def test_exchange_of_the_beams(process: str) -> None:
-    """A rotation by pi turns the beams around: Y -> -Y, cos -> -cos, and the decay plane keeps its x and y flips."""
+    """Turning the event around by pi swaps the beams: Y -> -Y, cos -> -cos, phi -> phi + pi."""
     frame = vh.generate(2000, process=process, seed=4).features
     boson = process[0].lower()
     turned = frame.assign(

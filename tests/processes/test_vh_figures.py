@@ -30,7 +30,7 @@ def entry(form: Polynomial, *names: str) -> float:
 def test_sm_cross_section_equals_the_closed_form(
     initial: str, t3: float, charge: float, colours: int
 ) -> None:
-    """sigma = GF^2 mZ^4 (v^2 + a^2) sqrt(lam) (lam + 12 mZ^2/s) / (96 pi s (1 - mZ^2/s)^2), hep-ph/9605437."""
+    """GF^2 mZ^4 (v^2 + a^2) sqrt(lam) (lam + 12 mZ^2/s) / (96 pi s (1 - mZ^2/s)^2), as in hep-ph/0503172."""
     m = np.array([220.0, 300.0, 500.0, 1e3, 5e3, 2e4])
     s, z, h = m**2, vc.MZ**2, vc.MH**2
     lam = (1.0 - (z + h) / s) ** 2 - 4.0 * z * h / s**2
@@ -69,7 +69,7 @@ def test_electron_positron_tables(database: Path, energy: float) -> None:
         close += abs(ours - value) < 0.005 * abs(value)
         all_entries += 1
     assert all_entries >= 42
-    assert close / all_entries > 0.85
+    assert close / all_entries > 0.9
     assert 0.02 < 1.0 - entry(form, "cHB") / table["OpB"] < 0.08
 
 
@@ -113,7 +113,7 @@ def test_inclusive_linear_terms_of_odd_coefficients_vanish(process: str) -> None
 
 @pytest.mark.parametrize(("process", "exact", "note"), [("ZH", 0.0556, 0.055), ("WH", 0.0693, 0.071)])
 def test_sign_asymmetry_of_the_decay_angle(process: str, exact: float, note: float) -> None:
-    """Sign asymmetry of sin(2 phi) per TeV^-2 of cHWtil at 13 TeV; `exact` is its closed-form angular integral."""
+    """Sign asymmetry of sin(2 phi) per TeV^-2 of cHWtil at 13 TeV; `exact` has the angles in closed form."""
     n = 200_000
     events = vh.generate(n, process=process, energy=13_000.0, operators=("cHWtil",), seed=8)
     sign = np.sign(np.sin(2.0 * events.column("phi_l")))

@@ -1,0 +1,48 @@
+# Everything from nothing: `make demo` and `make test` create the environment, install, and run.
+
+VENV ?= .venv
+PYTHON ?= python3
+WORKERS ?= 2
+DEMO_OUTPUT ?= demo_output
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format wheel clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create the environment VENV (default .venv) and install the package with every extra
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=..." if sys.version_info < (3, 10) else 0)'
+	@echo "installing into $(VENV), which takes two or three minutes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## measure pp -> ZH from events to intervals; files go to DEMO_OUTPUT (default demo_output)
+	$(BIN)/smeft-unbinned demo --output $(DEMO_OUTPUT)
+
+test: $(STAMP)  ## run all tests with WORKERS processes (default 2); PYTEST adds options of pytest
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+lint: $(STAMP)  ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## repair style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(STAMP)  ## build the wheel into dist
+	$(BIN)/hatchling build -t wheel -d dist
+
+clean:  ## remove the environment .venv and all that was built or cached
+	rm -rf .venv .venv-* dist build demo_output .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,87 @@
+"""Runcards: ours, with entries {name, unbinned: file}, to those of SMEFiT, with external_chi2.
+
+On the command line, `python -m plugins.smefit.runcard card.yaml > smefit.yaml`.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smeft_unbinned.errors import InputError
+
+MODULE = "plugins.smefit.unbinned.py"
+"""The `path` of external_chi2: SMEFiT imports its stem."""
+_DEFAULTS = {"use_quad": True, "use_t0": False, "use_theory_covmat": True, "result_path": "results"}
+
+
+def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str, Any]:
+    """Return a card for SMEFiT: entries of `datasets` with the key `unbinned` move to `external_chi2`.
+
+    folder: where relative paths of the card start; paths come back absolute. Keys that SMEFiT requires are
+    added with the values that our own fit takes for them; data paths default to the package's own tables.
+    Raises InputError for entries without a name, names given twice, and rotated coordinates.
+    """
+    out = copy.deepcopy(dict(card))
+    base = Path(folder).resolve()
+    if out.get("rot_to_fit_basis"):
+        raise InputError("rot_to_fit_basis does not work with unbinned datasets; remove it from the card")
+    external, binned = dict(out.get("external_chi2") or {}), []
+    for entry in out.pop("datasets", None) or []:
+        fields = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(fields, Mapping) or not isinstance(fields.get("name"), str):
+            raise InputError(f"datasets: an entry needs a name, got {entry!r}")
+        if "unbinned" not in fields:
+            binned.append(dict(fields))
+            continue
+        name = fields["name"]
+        if name in external or name.startswith("_"):
+            raise InputError(
+                f"external_chi2: {name!r} is given twice or starts with '_'; choose another name"
+            )
+        rest = {k: v for k, v in fields.items() if k not in ("name", "unbinned")}
+        external[name] = {"path": MODULE, "file": str(base / fields["unbinned"]), **rest}
+    for key, value in _DEFAULTS.items():
+        out.setdefault(key, value)
+    if binned:
+        out["datasets"] = binned
+        own = "theory_tables"
+        if not out.get("data_path"):
+            out["data_path"] = str(files(own) / "commondata")
+            out["theory_path"] = out.get("theory_path") or str(files(own) / "theory")
+        for key in ("data_path", "theory_path"):
+            if out.get(key):
+                out[key] = str(base / out[key])
+    if external:
+        out["external_chi2"] = external
+    out["result_path"] = str(base / out["result_path"])
+    return out
+
+
+def main(arguments: list[str]) -> str:
+    """Return the YAML text of the card for SMEFiT, given the path of ours."""
+    if len(arguments) != 1:
+        raise InputError("usage: python -m plugins.smefit.runcard CARD.yaml > SMEFIT.yaml")
+    path = Path(arguments[0])
+    try:
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is not a readable YAML runcard: {error}") from error
+    if not isinstance(card, dict):
+        raise InputError(f"{path} must hold keys and values, found {type(card).__name__}")
+    card.setdefault("result_ID", path.stem)
+    return yaml.safe_dump(with_unbinned(card, path.parent), sort_keys=False)
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(main(sys.argv[1:]))
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)

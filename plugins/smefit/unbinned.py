@@ -1,0 +1,108 @@
+"""The external chi2 of SMEFiT that an unbinned dataset is. In the runcard:
+
+    external_chi2:
+      zh_14tev: {path: plugins.smefit.unbinned.py, file: zh_14tev.safetensors}
+
+SMEFiT imports this module by the stem of `path` and asks it for the attribute `zh_14tev`. Every such name is
+answered with the one class below, so that any number of datasets share this module.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Protocol
+
+import numpy as np
+
+from smeft_unbinned.datasets import UnbinnedDataset
+from smeft_unbinned.errors import InputError, nearest
+from smeft_unbinned.operators import expressible
+from smeft_unbinned.polynomial import Array, namespace
+
+from . import checks
+from .evolution import evolution
+
+_log = logging.getLogger(__name__)
+
+
+class CoefficientManager(Protocol):
+    """What is used of `smefit.coefficients.CoefficientManager`."""
+
+    @property
+    def name(self) -> Any:
+        """Names of all coefficients of the card, in the order of the values that `compute_chi2` gets."""
+
+
+class UnbinnedChi2:
+    """-2 log L of one unbinned dataset as a function of all coefficients of a SMEFiT runcard.
+
+    coefficients: the coefficients of the card; those of the dataset that are absent there are zero.
+    rge_dict: the `rge` block of the card or None; with it the coefficients run to the scale of the dataset.
+    file: of the dataset, absolute or relative to the folder where smefit runs.
+    scale: of the dataset in GeV, needed with rge_dict if the file records none.
+    Raises InputError for a file that cannot be used, and for cards with which SMEFiT would evaluate the
+    dataset at other coefficients than those of the fit (see `checks`).
+    """
+
+    def __init__(
+        self,
+        coefficients: CoefficientManager,
+        rge_dict: dict[str, Any] | None = None,
+        *,
+        file: str = "",
+        scale: float | None = None,
+        **unknown: Any,
+    ) -> None:
+        for key in unknown:
+            raise InputError(f"external_chi2: unknown key {key!r}.{nearest(key, ('path', 'file', 'scale'))}")
+        if not file:
+            raise InputError(
+                "external_chi2: the key 'file' is missing; give the file of the unbinned dataset"
+            )
+        self.names = tuple(str(name) for name in coefficients.name)
+        checks.refuse_single_precision()
+        checks.refuse_rotated(self.names, sys.argv)
+        checks.refuse_unresolved(coefficients)
+        original = UnbinnedDataset.load(file)
+        known = expressible(original.operators, original.basis, "smefit")
+        dataset = original.restrict(known).in_basis("smefit")
+        if rge_dict is None:
+            reached, matrix = self.names, np.eye(len(self.names))
+        else:
+            own = dataset.metadata.get("scale") if scale is None else scale
+            reached, matrix = evolution(rge_dict, self.names, own, dataset.name)
+        self.used = tuple(name for name in dataset.operators if name in reached)
+        self.set_to_zero = (
+            *(name for name in original.operators if name not in known),
+            *(name for name in dataset.operators if name not in self.used),
+        )
+        self._matrix = matrix[[reached.index(name) for name in self.used]].T  # (card, used)
+        self.dataset = dataset.restrict(self.used) if self.used else None
+        self._report(dataset.name, len(dataset))
+
+    def _report(self, name: str, events: int) -> None:
+        level = logging.INFO if self.used else logging.WARNING
+        used, zero = ", ".join(self.used) or "none", ", ".join(self.set_to_zero) or "none"
+        _log.log(level, "Unbinned dataset %s, %d events: uses the operators %s", name, events, used)
+        _log.log(level, "Unbinned dataset %s: set to zero, because the card lacks them: %s", name, zero)
+
+    def compute_chi2(self, values: Array) -> Array:
+        """Return -2 log L, zero at the SM, for all coefficients of the card (..., n), TeV^-2: shape (...).
+
+        Array API: numpy arrays are evaluated, jax tracers traced. Raises InputError for values that are not
+        float64 or not as many as the card has.
+        """
+        values = values if hasattr(values, "dtype") else np.asarray(values, dtype=float)
+        checks.refuse_values(values, self.names)
+        xp = namespace(values)
+        if self.dataset is None:
+            return 0.0 * xp.sum(values, axis=-1)
+        return self.dataset.m2logl(xp.matmul(values, xp.asarray(self._matrix)))
+
+
+def __getattr__(name: str) -> type[UnbinnedChi2]:
+    """Return the class for every name that a runcard may give a dataset."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return UnbinnedChi2

@@ -1,0 +1,60 @@
+"""The command line `smeft-unbinned`: one thin file per subcommand, each calls the API of the same name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from ..version import __version__
+
+COMMANDS = ("demo", "generate", "events", "train", "export", "fit", "compare", "inspect")
+
+
+class UserError(click.ClickException):
+    """An InputError on its way to the terminal."""
+
+    exit_code = 2
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called, so that `fit` never loads torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __name__)
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise UserError(str(error)) from error
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="smeft-unbinned")
+def main() -> None:
+    """Unbinned, machine-learned measurements as dataset entries of global SMEFT fits.
+
+    \b
+    The way of the data:
+      generate | events    simulated events with truth polynomials
+      train                events -> estimator of the ratio coefficients
+      export               estimator + observed events -> unbinned dataset, one file
+      fit                  runcard with binned and unbinned datasets -> intervals or posterior
+      compare              exact, network and binned intervals from the same events
+      inspect              what is in a file
+
+    Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.
+    Bad input ends with one line that says what to do, and exit code 2.
+    """

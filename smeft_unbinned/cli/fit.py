@@ -1,0 +1,58 @@
+"""smeft-unbinned fit: run a runcard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..fit import FitResult, minimise, sample
+from ..runcard import Runcard
+from .options import console, print_frame, say
+
+
+@click.command()
+@click.argument("runcard", type=click.Path(path_type=Path))
+@click.option("--method", type=click.Choice(["minuit", "ultranest"]), default="minuit", show_default=True,
+              help="Best fit with profile intervals, or a posterior by nested sampling.")  # fmt: skip
+@click.option("--nlive", type=int, help="Live points; default the card's.")
+@click.option("--seed", type=int, help="Seed of the sampler; default the card's.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of the results; default result_path/result_ID of the card.")  # fmt: skip
+def command(runcard: Path, method: str, nlive: int | None, seed: int | None, output: Path | None) -> None:
+    """Fit the datasets of RUNCARD, a YAML file with SMEFiT's keys.
+
+    An unbinned dataset is an entry of `datasets:` with its file: {name: zh_14tev, unbinned: zh.dataset}.
+    Writes fit_result.json, and fit_results.json in SMEFiT's format.
+
+    Example: smeft-unbinned fit card.yaml --method ultranest
+    """
+    card = Runcard.load(runcard)
+    likelihood = card.likelihood()
+    folder = output or card.output
+    folder.mkdir(parents=True, exist_ok=True)
+    if method == "minuit":
+        result = minimise(likelihood)
+    else:
+        result = sample(
+            likelihood, nlive=nlive or card.nlive, seed=card.seed if seed is None else seed,
+            frac_remain=card.frac_remain, log_dir=folder / "ultranest", progress=True,
+        )  # fmt: skip
+    result.save(folder / "fit_result.json")
+    result.save_smefit(folder / "fit_results.json")
+    report(result)
+    say(folder / "fit_result.json", "the result")
+    say(folder / "fit_results.json", "the same in SMEFiT's format")
+
+
+def report(result: FitResult) -> None:
+    """Print intervals, and whatever is wrong with the fit."""
+    if result.valid:
+        print_frame(result.table(), f"{result.method}: coefficients in TeV^-2")
+    console.print(f"-2 log L relative to the SM: {result.m2logl:.4g}", highlight=False)
+    if result.logz is not None:
+        console.print(f"log Z: {result.logz:.3f} +- {result.logz_error:.3f}", highlight=False)
+    if not result.valid:
+        console.print("[bold red]the fit did not converge[/bold red]")
+    for message in result.messages:
+        console.print(f"[yellow]note:[/yellow] {message}", highlight=False)

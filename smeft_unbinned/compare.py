@@ -1,0 +1,75 @@
+"""compare: the intervals that several versions of a measurement set, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .fit import minimise
+from .likelihood import Likelihood
+
+LEVELS = (0.68, 0.95)
+ALONE, TOGETHER = "one at a time", "all together"
+
+
+def compare(
+    versions: Mapping[str, Likelihood],
+    operators: Sequence[str],
+    *,
+    levels: Sequence[float] = LEVELS,
+    together: bool = True,
+    progress: Callable[[str], None] = lambda text: None,
+) -> pd.DataFrame:
+    """Return profile intervals of every version, coefficient by coefficient and with all profiled.
+
+    versions: likelihoods by label; a coefficient that one of them does not depend on is left out there.
+    Returns a long frame with columns fit ("one at a time" or "all together"), operator, version, level,
+    lower, upper (TeV^-2), and note: what a fit had to say, empty when all is well.
+    """
+    rows: list[dict[str, object]] = []
+    for label, likelihood in versions.items():
+        known = [name for name in operators if name in likelihood.operators]
+        for name in known:
+            progress(f"{label}: {name}")
+            rows += _rows(ALONE, label, likelihood.only([name]), levels)
+        if together and len(known) > 1:
+            progress(f"{label}: all together")
+            rows += _rows(TOGETHER, label, likelihood.only(known), levels)
+    return pd.DataFrame(rows)
+
+
+def _rows(fit: str, label: str, likelihood: Likelihood, levels: Sequence[float]) -> list[dict[str, object]]:
+    result = minimise(likelihood, levels=levels)
+    rows: list[dict[str, object]] = []
+    for level in levels:
+        limits = result.stored_intervals.get(float(level))
+        for name in likelihood.operators:
+            lower, upper = (np.nan, np.nan) if limits is None else (limits.lower[name], limits.upper[name])
+            row = {
+                "fit": fit,
+                "operator": name,
+                "version": label,
+                "level": level,
+                "lower": lower,
+                "upper": upper,
+            }
+            rows.append({**row, "note": "; ".join(result.messages)})
+    return rows
+
+
+def wide(table: pd.DataFrame, fit: str, level: float) -> pd.DataFrame:
+    """Return one row per coefficient and one column per version, "lower upper" in TeV^-2."""
+    part = table[(table["fit"] == fit) & (table["level"] == level)].copy()
+    ends = zip(part["lower"], part["upper"], strict=True)
+    part["interval"] = ["none found" if np.isnan(a + b) else f"{a:+.3f} {b:+.3f}" for a, b in ends]
+    frame = part.pivot(index="operator", columns="version", values="interval")
+    return frame.loc[list(dict.fromkeys(part["operator"])), list(dict.fromkeys(part["version"]))].fillna("-")
+
+
+def width_ratios(table: pd.DataFrame, reference: str, level: float) -> pd.DataFrame:
+    """Return the widths over those of the reference version: index fit and operator, a column per version."""
+    part = table[table["level"] == level].assign(width=lambda t: t["upper"] - t["lower"])
+    frame = part.pivot(index=["fit", "operator"], columns="version", values="width")
+    return frame.div(frame[reference], axis=0)

@@ -1,0 +1,82 @@
+"""Figures. matplotlib is an extra; every function writes one file and returns its path."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import require
+from .storage import write_bytes
+
+COLOURS = ("#222222", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Okabe and Ito's palette: distinct to colour-blind readers."""
+
+
+def _figure(**options: Any) -> Any:
+    """Return a figure that is not tied to any window or to pyplot's global state."""
+    require("matplotlib", "plot")
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained", **options)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:] or "png", dpi=150)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def training_curves(history: Sequence[Mapping[str, Sequence[float]]], path: Path) -> Path:
+    """Draw the loss of every member against the epoch, on training and held-out events."""
+    figure = _figure(figsize=(6, 4))
+    axes = figure.subplots()
+    epochs = np.arange(1, len(history) + 1)
+    for kind, colour in (("training", COLOURS[0]), ("validation", COLOURS[2])):
+        curves = np.array([entry[kind] for entry in history])
+        axes.plot(epochs, curves, color=colour, alpha=0.35, linewidth=0.8)
+        axes.plot(epochs, curves.mean(axis=1), color=colour, label={"validation": "held out"}.get(kind, kind))
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log", title="Training: every member, and the mean")
+    axes.legend(frameon=False)
+    return _save(figure, path)
+
+
+def intervals(table: pd.DataFrame, path: Path, title: str = "") -> Path:
+    """Draw the intervals of `compare.compare`: a panel per coefficient, a line per version.
+
+    Thick bars are the smallest level, thin ones the largest; upper row one coefficient at a time, lower row
+    all together.
+    """
+    kinds, operators = list(dict.fromkeys(table["fit"])), list(dict.fromkeys(table["operator"]))
+    versions, levels = list(dict.fromkeys(table["version"])), sorted(table["level"].unique())
+    size = (2.0 + 1.9 * len(operators), 0.8 + (0.5 + 0.32 * len(versions)) * len(kinds))
+    figure = _figure(figsize=size)
+    grid = figure.subplots(len(kinds), len(operators), squeeze=False, sharey=True)
+    for kind, row in zip(kinds, grid, strict=True):
+        for operator, axes in zip(operators, row, strict=True):
+            part = table[(table["fit"] == kind) & (table["operator"] == operator)]
+            for y, version in enumerate(versions):
+                for level in levels:
+                    line = part[(part["version"] == version) & (part["level"] == level)]
+                    if len(line):
+                        ends = line[["lower", "upper"]].to_numpy(float)[0]
+                        axes.plot(ends, [y, y], color=COLOURS[y % len(COLOURS)], solid_capstyle="butt",
+                                  linewidth=5 if level == levels[0] else 1.5)  # fmt: skip
+            axes.axvline(0.0, color="0.8", linewidth=0.8, zorder=0)
+            axes.set_title(operator, fontsize=10)
+            axes.tick_params(labelsize=8)
+            axes.locator_params(axis="x", nbins=4)
+        row[0].set_yticks(range(len(versions)), versions, fontsize=8)
+        row[0].set_ylim(len(versions) - 0.5, -0.5)
+        row[0].set_ylabel(kind, fontsize=9)
+    figure.supxlabel(
+        "coefficient, TeV$^{-2}$   (thick: " + ", thin: ".join(f"{x:.0%}" for x in levels) + ")", fontsize=9
+    )
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return _save(figure, path)
