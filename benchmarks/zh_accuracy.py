@@ -5,23 +5,27 @@ python benchmarks/zh_accuracy.py [--events 100000 --replicas 10 --out FILE.json]
 Trains on weighted SM events at 14 TeV, exports an Asimov sample at the SM (300 fb^-1, BR(Z -> ll) = 6.73 %,
 BR(H -> bb) = 58.2 %, efficiency 30 %) with the network's and with the exact ratios, and prints for each
 coefficient alone the ratio of 95 % widths and the shift in units of the exact half-width, then the same with
-all six profiled, the positivity of r in the prior box, and the CPU time of the training.
+all six profiled, the same for pT(Z) bins of the same events, the positivity of r in the prior box, and the CPU time
+of the training. Exit code 1 when a figure is outside the stated range.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 
 import numpy as np
 
-from smeft_unbinned import Likelihood, export, minimise
+from smeft_unbinned import Likelihood, export, histogram, minimise
 from smeft_unbinned.estimators import train
 from smeft_unbinned.processes import vh
 
 SIX = ("cHW", "cHWB", "cHq3", "cHq1", "cHu", "cHd")
 BOX = 1.0
+STXS = (75.0, 150.0, 250.0, 400.0, float("inf"))
+FINE = (*range(0, 600, 25), 600.0, 700.0, 800.0, 1000.0, float("inf"))
 
 
 def compare(network: Likelihood, exact: Likelihood) -> dict[str, tuple[float, float]]:
@@ -38,7 +42,7 @@ def compare(network: Likelihood, exact: Likelihood) -> dict[str, tuple[float, fl
     return out
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -77,16 +81,40 @@ def main() -> None:
     for kind in ("alone", "together"):
         for name, (ratio, shift) in report[kind].items():
             print(f"{kind:9s} {name:5s} width ratio {ratio:.3f}  shift {shift:+.3f}")
+    scale = 1000.0 * common["luminosity"] * common["efficiency"]
+    for label, bins in (("STXS", STXS), ("fine", FINE)):
+        binned = Likelihood([histogram(label, observed, {"pt_z": bins}, scale)])
+        report[label] = {name: compare(binned.only([name]), truth.only([name]))[name] for name in SIX}
+        widths = "  ".join(f"{name} {ratio:.3f}" for name, (ratio, _) in report[label].items())
+        print(f"{label} pT(Z) bins over exact: {widths}")
     rng = np.random.default_rng(options.seed)
     smallest = min(
         float(learned.ratios.evaluate(rng.uniform(-BOX, BOX, (50, len(SIX)))).min()) for _ in range(20)
     )
     report["smallest_r"] = smallest
     print(f"smallest r over {len(learned)} events and 1,000 points in [-{BOX:g}, {BOX:g}]^6: {smallest:.3g}")
+    report["failed"] = failures(report)
+    print("all figures in range" if not report["failed"] else "OUT OF RANGE: " + "; ".join(report["failed"]))
     if options.out:
         with open(options.out, "w") as stream:
             json.dump(report, stream, indent=1)
+    return 1 if report["failed"] else 0
+
+
+def failures(report: dict) -> list[str]:
+    """Return the figures that are outside their stated range."""
+    failed = [
+        f"{n} alone {r:.3f} {s:+.3f}"
+        for n, (r, s) in report["alone"].items()
+        if abs(r - 1) > 0.03 or abs(s) > 0.05
+    ]
+    failed += [f"{n} together {r:.3f}" for n, (r, _) in report["together"].items() if abs(r - 1) > 0.1]
+    binned = [(label, n, r) for label in ("STXS", "fine") for n, (r, _) in report[label].items()]
+    failed += [f"{label} bins narrower than exact for {n}: {r:.4f}" for label, n, r in binned if r < 0.999]
+    failed += ["r not positive"] if report["smallest_r"] <= 0 else []
+    failed += [f"training took {report['cpu_s']:.0f} CPU s"] if report["cpu_s"] > 300 else []
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -71,7 +71,7 @@ def export(
         "efficiency": efficiency,
         "features": list(features.columns),
         "data": pseudo_data if events is not None else "observed",
-        "at": dict(at or {}),
+        "at": {k: float(v) for k, v in (at or {}).items()},
         "seed": seed,
         "smeft_unbinned": __version__,
     }
@@ -101,8 +101,10 @@ def _pseudo_data(
         if events.truth is None:
             raise InputError("pseudo-data away from the SM need events with truth polynomials")
         rate = rate * np.asarray(events.truth.evaluate(at))
+    if not rate.sum() > 0:
+        raise InputError(f"{rate.sum():g} events are expected; the weights must sum to something positive")
     if np.any(rate < 0):
-        raise InputError(f"{np.sum(rate < 0)} simulated events have a negative rate; unweight the sample first")
+        raise InputError(f"{np.sum(rate < 0)} events have a negative rate; unweight the sample first")
     if kind == "asimov":
         return events, rate
     rng = np.random.default_rng(seed)
@@ -133,7 +135,9 @@ def _expected(events: Events | None, scale: float | None, operators: tuple[str, 
         )
     missing = [n for n in operators if n not in events.cross_section.operators]
     if missing:
-        raise InputError(f"the cross section of the events does not know {', '.join(missing)}; pass expected=...")
+        raise InputError(
+            f"the cross section of the events does not know {', '.join(missing)}; pass expected=..."
+        )
     return events.cross_section.restrict(operators).dense() * scale
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .datasets.protocol import Dataset
 from .errors import InputError, nearest
-from .polynomial import Array, Point, as_point, namespace
+from .polynomial import Array, Point, as_point, check_operators, convert, namespace
 
 
 class Likelihood:
@@ -39,11 +39,18 @@ class Likelihood:
             raise InputError("a likelihood needs at least one dataset")
         self.datasets = tuple(datasets)
         self._check_datasets()
-        self.fixed, self.dependent = dict(fixed or {}), {k: dict(v) for k, v in (dependent or {}).items()}
+        self.fixed = {name: _finite(name, value) for name, value in (fixed or {}).items()}
+        self.dependent = {
+            name: {free: _finite(name, factor) for free, factor in row.items()}
+            for name, row in (dependent or {}).items()
+        }
         known = tuple(dict.fromkeys(name for d in self.datasets for name in d.operators))
         bound = {*self.fixed, *self.dependent}
-        self.operators = tuple(operators) if operators is not None else tuple(n for n in known if n not in bound)
+        self.operators = check_operators(
+            [n for n in known if n not in bound] if operators is None else operators
+        )
         self.basis = self.datasets[0].basis
+        self._check_bound(known, strict=operators is None)
         self._check_operators(known)
         self._maps = [self._embedding(d.operators) for d in self.datasets]
         self.bounds = dict(bounds or {})
@@ -57,7 +64,32 @@ class Likelihood:
         bases = {d.name: d.basis for d in self.datasets}
         if len(set(bases.values())) > 1:
             listing = ", ".join(f"{n}: {b}" for n, b in bases.items())
-            raise InputError(f"datasets are in different bases ({listing}); bring them to one with in_basis()")
+            raise InputError(
+                f"datasets are in different bases ({listing}); bring them to one with in_basis()"
+            )
+
+    def _check_bound(self, known: Sequence[str], strict: bool) -> None:
+        """Refuse coefficients of two kinds, combinations of what is not free, and names without any effect.
+
+        A card lists its free coefficients and may also list others at zero or without effect (not strict).
+        """
+        two = [n for n in (*self.operators, *self.dependent) if n in self.fixed]
+        two += [n for n in self.operators if n in self.dependent]
+        if two:
+            raise InputError(f"{', '.join(two)} can only be one of free, fixed and dependent; choose one")
+        for name, row in self.dependent.items():
+            for free in row:
+                if free not in self.operators:
+                    raise InputError(
+                        f"{name} is constrained by {free!r}, not a free coefficient."
+                        + nearest(free, self.operators)
+                    )
+        for name in (*self.fixed, *self.dependent):
+            if name not in known and (strict or self.fixed.get(name)):
+                raise InputError(
+                    f"{name} is fixed or dependent, but no dataset depends on it; known operators are "
+                    f"{', '.join(sorted(known))}.{nearest(name, known)}"
+                )
 
     def _check_operators(self, known: Sequence[str]) -> None:
         reached = {f for name in self.dependent if name in known for f in self.dependent[name]} | set(known)
@@ -65,7 +97,8 @@ class Likelihood:
         if idle:
             hints = "".join(nearest(name, known) for name in idle)
             raise InputError(
-                f"no dataset constrains {', '.join(idle)}; known operators are {', '.join(sorted(known))}.{hints}"
+                f"no dataset constrains {', '.join(idle)}; known operators are "
+                f"{', '.join(sorted(known))}.{hints} Fix it or remove it from the fit."
             )
         if not self.operators:
             raise InputError("no free coefficient is left to fit")
@@ -76,7 +109,7 @@ class Likelihood:
         b = np.array([self.fixed.get(name, 0.0) for name in operators])
         for i, name in enumerate(operators):
             for free, factor in self.dependent.get(name, {name: 1.0}).items():
-                if free in self.operators and name not in self.fixed:
+                if free in self.operators:
                     a[i, self.operators.index(free)] = factor
         return a, b
 
@@ -86,14 +119,17 @@ class Likelihood:
             if name not in self.operators:
                 raise InputError(f"{name!r} is not a free coefficient.{nearest(name, self.operators)}")
         bounds = {n: b for n, b in self.bounds.items() if n in operators}
-        return Likelihood(
-            self.datasets, operators, fixed=self.fixed, dependent=self.dependent, bounds=bounds
-        )
+        dependent = {
+            name: {free: factor for free, factor in row.items() if free in operators}
+            for name, row in self.dependent.items()
+        }
+        return Likelihood(self.datasets, operators, fixed=self.fixed, dependent=dependent, bounds=bounds)
 
     def _points(self, c: Point) -> tuple[Any, list[Array]]:
         point = as_point(c, self.operators)
         xp = namespace(point)
-        return xp, [xp.matmul(point, xp.asarray(a.T)) + xp.asarray(b) for a, b in self._maps]
+        maps = [(convert(xp, a.T, point.dtype), convert(xp, b, point.dtype)) for a, b in self._maps]
+        return xp, [xp.matmul(point, a) + b for a, b in maps]
 
     def m2logl(self, c: Point) -> Array:
         """Return -2 log L(c) + 2 log L(0), shape (...)."""
@@ -110,37 +146,52 @@ class Likelihood:
         """Return d(-2 log L)/dc, shape (..., n)."""
         xp, points = self._points(c)
         parts = zip(self.datasets, points, self._maps, strict=True)
-        terms = [xp.matmul(d.gradient(p), xp.asarray(a)) for d, p, (a, _) in parts]
+        terms = [xp.matmul(d.gradient(p), convert(xp, a, p.dtype)) for d, p, (a, _) in parts]
         return sum(terms[1:], start=terms[0])
 
     def hessian(self, c: Point) -> Array:
         """Return d2(-2 log L)/dc2, shape (..., n, n)."""
         xp, points = self._points(c)
         parts = zip(self.datasets, points, self._maps, strict=True)
-        terms = [xp.matmul(xp.asarray(a.T), xp.matmul(d.hessian(p), xp.asarray(a))) for d, p, (a, _) in parts]
+        terms = [xp.asarray(a.T) @ d.hessian(p) @ xp.asarray(a) for d, p, (a, _) in parts]
         return sum(terms[1:], start=terms[0])
 
     def coefficients(self, c: Point) -> dict[str, Array]:
         """Return every coefficient by name at a point of the free ones: free, dependent and fixed."""
         point = as_point(c, self.operators)
+        zero = 0.0 * point[..., 0]
         values: dict[str, Array] = {name: point[..., i] for i, name in enumerate(self.operators)}
         for name, row in self.dependent.items():
-            values[name] = sum(factor * values[free] for free, factor in row.items())
+            values[name] = sum((factor * values[free] for free, factor in row.items()), start=zero)
         for name, value in self.fixed.items():
-            values[name] = 0.0 * point[..., 0] + value
+            values[name] = zero + value
         return values
 
     def non_positive(self, c: Point) -> int:
         """Return how many events have a ratio that is not positive at one point c, over all datasets."""
         _, points = self._points(c)
         counters = [getattr(d, "non_positive", None) for d in self.datasets]
-        return sum(count(p) for count, p in zip(counters, points, strict=True) if count is not None)
+        return sum(int(count(p)) for count, p in zip(counters, points, strict=True) if count is not None)
+
+
+def _finite(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise InputError(f"the value or factor of {name} must be a finite number, got {value!r}")
+    return number
 
 
 def check_bounds(bounds: Mapping[str, tuple[float, float]], operators: Sequence[str]) -> None:
     """Raise InputError for a range of an unknown coefficient, an empty one or one that is not finite."""
     for name, (lower, upper) in bounds.items():
         if name not in operators:
-            raise InputError(f"a range is given for {name!r}, not a free coefficient.{nearest(name, operators)}")
+            raise InputError(
+                f"a range is given for {name!r}, not a free coefficient.{nearest(name, operators)}"
+            )
         if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
-            raise InputError(f"the prior range of {name} is empty or not finite: [{lower}, {upper}]; need min < max")
+            raise InputError(
+                f"the prior range of {name} is empty or not finite: [{lower}, {upper}]; need min < max"
+            )

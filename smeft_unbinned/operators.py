@@ -49,6 +49,11 @@ _MAPS = {("warsaw", "smefit"): WARSAW_IN_SMEFIT, ("smefit", "warsaw"): _invert(W
 BASES = ("smefit", "warsaw")
 
 
+def translatable(source: str, target: str) -> tuple[str, ...]:
+    """Return every operator of the source basis that the target can express."""
+    return tuple(_MAPS[source, target])
+
+
 def expressible(operators: Sequence[str], source: str, target: str) -> tuple[str, ...]:
     """Return those of the operators that the target basis can express."""
     return tuple(n for n in operators if source == target or n in _MAPS.get((source, target), {}))

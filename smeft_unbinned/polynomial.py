@@ -36,7 +36,7 @@ def namespace(*arrays: Array) -> Any:
 
 
 def convert(xp: Any, a: Array, dtype: Any = None) -> Array:
-    """Return `a` as an array of namespace xp, untouched where it is one already (so that autodiff sees it)."""
+    """Return `a` as an array of namespace xp, untouched where it is one already (for autodiff)."""
     if not hasattr(a, "dtype") or isinstance(a, np.generic) or (is_numpy_array(a) and not _is_numpy(xp)):
         return xp.asarray(a, dtype=dtype)
     return a if dtype is None or a.dtype == dtype else xp.astype(a, dtype)
@@ -73,7 +73,8 @@ def _tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def homogeneous(c: Array) -> Array:
     """Return (1, c) for c of shape (..., n): shape (..., n + 1)."""
     xp = namespace(c)
-    return xp.concat([xp.ones((*c.shape[:-1], 1), dtype=c.dtype), c], axis=-1)
+    one = xp.ones_like(c[..., :1]) if c.shape[-1] else xp.ones((*c.shape[:-1], 1), dtype=c.dtype)
+    return xp.concat([one, c], axis=-1)
 
 
 def monomials(c: Array) -> Array:

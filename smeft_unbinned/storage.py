@@ -1,7 +1,8 @@
 """Files: named arrays with a JSON manifest, in safetensors, written whole or not at all.
 
 The manifest sits in the header of the file and holds the kind of object, the format version, the version
-of the package, a SHA-256 checksum of every array, and whatever the object adds. Nothing is pickled.
+of the package, a SHA-256 checksum of every array, and whatever the object adds; its own checksum stands next
+to it. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -65,15 +66,41 @@ def write(
     path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
 ) -> None:
     """Save arrays and a manifest of JSON types as an object of this kind."""
-    tensors = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    tensors = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     head = {
         **manifest,
         "kind": kind,
         "format": FORMAT,
         "smeft_unbinned": __version__,
+        "arrays": {name: _layout(a) for name, a in tensors.items()},
         "checksums": {name: checksum(a) for name, a in tensors.items()},
     }
-    write_bytes(path, save(tensors, metadata={"manifest": json.dumps(head, sort_keys=True)}))
+    try:
+        text = json.dumps(head, sort_keys=True)
+    except TypeError as error:
+        raise InputError(f"cannot write {path}: metadata must be of JSON types, but: {error}") from error
+    write_bytes(path, save(tensors, metadata={"manifest": text, "sha256": _digest(text)}))
+
+
+class _Content(dict[str, Any]):
+    """What a file holds; a missing entry is the file's fault."""
+
+    def __init__(self, path: object, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(
+            f"{self.path} lacks the entry {key!r}: it was not written by this package; make it anew"
+        )
+
+
+def _layout(array: np.ndarray) -> list[Any]:
+    return [str(array.dtype), list(array.shape)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read(path: str | os.PathLike[str], kind: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -83,28 +110,55 @@ def read(path: str | os.PathLike[str], kind: str | None) -> tuple[dict[str, np.n
     """
     try:
         with safe_open(path, framework="numpy") as stream:
-            manifest = json.loads((stream.metadata() or {}).get("manifest", "{}"))
+            metadata = stream.metadata() or {}
             arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError:
         folder = Path(path).parent
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         raise InputError(f"no such file: {path}.{nearest(Path(path).name, names)}") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable {kind or 'smeft_unbinned'} file (truncated or not safetensors): {error}") from error
+        raise InputError(
+            f"{path} is not a readable {kind or 'safetensors'} file (truncated, or something else): {error}; "
+            "check the path or make it anew"
+        ) from error
+    manifest = _manifest(path, metadata)
     _check(path, kind, arrays, manifest)
-    return arrays, manifest
+    return _Content(path, arrays), _Content(path, manifest)
 
 
-def _check(path: object, kind: str | None, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
+def _manifest(path: object, metadata: Mapping[str, str]) -> dict[str, Any]:
+    text = metadata.get("manifest", "{}")
+    if metadata.get("sha256", _digest(text)) != _digest(text):
+        raise InputError(f"{path} is damaged: checksum mismatch in the manifest; fetch it again")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {}
+
+
+def _check(
+    path: object, kind: str | None, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
+) -> None:
     found = manifest.get("kind")
     if found is None or (kind is not None and found != kind):
-        raise InputError(f"{path} holds {found or 'something unknown'!r}, expected {kind or 'a file of this package'!r}; check the path")
+        raise InputError(
+            f"{path} holds {found or 'something unknown'!r}, expected "
+            f"{kind or 'a file of this package'!r}; check the path"
+        )
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise InputError(
             f"{path} has format version {manifest.get('format')}, this package reads up to {FORMAT}; "
             "update smeft-unbinned"
         )
     sums = manifest.get("checksums", {})
-    bad = [n for n in {*sums, *arrays} if n not in arrays or sums.get(n) != checksum(arrays[n])]
+    layouts = manifest.get("arrays", {})
+    bad = [
+        n
+        for n in {*sums, *arrays}
+        if n not in arrays
+        or sums.get(n) != checksum(arrays[n])
+        or layouts.get(n, _layout(arrays[n])) != _layout(arrays[n])
+    ]
     if bad:
         raise InputError(f"{path} is damaged: checksum mismatch in {', '.join(sorted(bad))}; fetch it again")

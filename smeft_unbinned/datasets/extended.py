@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, nearest
+from ..operators import BASES
 from ..polynomial import (
     Array,
     Point,
     Polynomial,
     QuadraticForm,
     as_point,
+    convert,
     monomial_gradient,
     monomial_hessian,
     monomials,
@@ -54,6 +56,11 @@ class ExtendedTerm:
     def __init__(
         self, name: str, ratios: QuadraticForm, expected: QuadraticForm, weights: Array | None, basis: str
     ) -> None:
+        if basis not in BASES:
+            raise InputError(
+                f"dataset {name!r}: unknown basis {basis!r}; known are {', '.join(BASES)}."
+                + nearest(basis, BASES)
+            )
         self.name, self.basis = str(name), basis
         self.operators = ratios.operators
         self.ratios: Polynomial = ratios.dense()
@@ -64,44 +71,54 @@ class ExtendedTerm:
             )
         if set(expected.operators) - set(self.operators):
             extra = ", ".join(sorted(set(expected.operators) - set(self.operators)))
-            raise InputError(f"dataset {name!r}: expected yield depends on {extra}, which no ratio depends on")
+            raise InputError(
+                f"dataset {name!r}: expected yield depends on {extra}, which no ratio depends on; "
+                "drop them with restrict()"
+            )
         self.expected: Polynomial = expected.align(self.operators).dense()
         n = ratios.batch_shape[0]
-        self.weights = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
+        self.weights = np.ones(n) if weights is None else np.array(weights, dtype=float)
         self._check(n)
         self._zero = self._value(np.zeros(len(self.operators)))
 
     def _check(self, n: int) -> None:
         if self.weights.shape != (n,):
             raise InputError(f"dataset {self.name!r}: {n} ratios but weights of shape {self.weights.shape}")
-        named = {"ratios": self.ratios.coefficients, "expected": self.expected.coefficients, "weights": self.weights}
-        for what, values in named.items():
-            if not np.all(np.isfinite(values)):
-                where = int(np.flatnonzero(~np.isfinite(np.atleast_1d(values)))[0])
-                raise InputError(f"dataset {self.name!r}: {what} not finite (flat entry {where}); repair the input")
+        named = {"ratios": self.ratios.coefficients, "weights": self.weights}
+        for what, values in {**named, "expected yield": self.expected.coefficients[None]}.items():
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+            if bad.size:
+                raise InputError(
+                    f"dataset {self.name!r}: {what} not finite in {bad.size} of {len(values)} entries, "
+                    f"first in entry {bad[0]}; remove or repair them"
+                )
         if np.any(self.weights < 0):
             raise InputError(
                 f"dataset {self.name!r}: {np.sum(self.weights < 0)} negative weights; a likelihood needs "
                 "weights >= 0, so unweight or resample the events first"
             )
         if np.any(self.ratios.constant <= 0) or float(self.expected.constant) <= 0:
-            raise InputError(f"dataset {self.name!r}: ratios and expected yield must be positive at the SM")
+            raise InputError(
+                f"dataset {self.name!r}: ratios and expected yield must be positive at the SM, got "
+                f"{np.sum(self.ratios.constant <= 0)} ratios that are not and a yield of "
+                f"{float(self.expected.constant):g}; check the estimator and the luminosity"
+            )
 
     def __len__(self) -> int:
         return len(self.weights)
 
-    def _blocks(self, xp: Any) -> Iterator[tuple[Array, Array]]:
-        """Yield coefficients and weights in blocks that stay in the cache (numpy) or whole (other libraries)."""
+    def _blocks(self, xp: Any, dtype: Any) -> Iterator[tuple[Array, Array]]:
+        """Yield coefficients and weights, for numpy in blocks that stay in the cache, otherwise whole."""
         step = _BLOCK if xp.__name__.endswith("numpy") and "jax" not in xp.__name__ else max(len(self), 1)
         for start in range(0, len(self), step):
             part = slice(start, start + step)
-            yield xp.asarray(self.ratios.coefficients[part]), xp.asarray(self.weights[part])
+            yield convert(xp, self.ratios.coefficients[part], dtype), convert(xp, self.weights[part], dtype)
 
     def _value(self, point: Array) -> Array:
         xp = namespace(point)
         m = monomials(point)
-        total = 2.0 * xp.matmul(m, xp.asarray(self.expected.coefficients))
-        for coefficients, weights in self._blocks(xp):
+        total = 2.0 * xp.matmul(m, convert(xp, self.expected.coefficients, m.dtype))
+        for coefficients, weights in self._blocks(xp, m.dtype):
             r = xp.matmul(m, coefficients.T)
             total = total - 2.0 * xp.matmul(log_ratio(r), weights)
         return total
@@ -115,8 +132,8 @@ class ExtendedTerm:
         point = as_point(c, self.operators)
         xp = namespace(point)
         m = monomials(point)
-        effective = xp.zeros_like(m) + xp.asarray(self.expected.coefficients)
-        for coefficients, weights in self._blocks(xp):
+        effective = xp.zeros_like(m) + convert(xp, self.expected.coefficients, m.dtype)
+        for coefficients, weights in self._blocks(xp, m.dtype):
             r = xp.matmul(m, coefficients.T)
             effective = effective - xp.matmul(weights / xp.where(r > FLOOR, r, FLOOR), coefficients)
         return 2.0 * xp.matmul(monomial_gradient(point), effective[..., None])[..., 0]
@@ -124,19 +141,21 @@ class ExtendedTerm:
     def hessian(self, c: Point) -> Array:
         """Return d2(-2 log L)/dc2, shape (..., n, n). numpy."""
         point = np.asarray(as_point(c, self.operators), dtype=float)
+        n = len(self.operators)
         if point.ndim > 1:
-            return np.stack([self.hessian(p) for p in point])
+            rows = [self.hessian(p) for p in point.reshape(-1, n)]
+            return np.array(rows, dtype=float).reshape(*point.shape, n)
         m, slope = monomials(point), monomial_gradient(point)
         effective = self.expected.coefficients.copy()
-        outer = np.zeros((len(self.operators),) * 2)
-        for coefficients, weights in self._blocks(np):
+        outer = np.zeros((n, n))
+        for coefficients, weights in self._blocks(np, float):
             r = coefficients @ m
             above = r > FLOOR
             inverse = 1.0 / np.where(above, r, FLOOR)
             effective -= (weights * inverse) @ coefficients
             d = coefficients @ slope.T
             outer += (d * (weights * above * inverse**2)[:, None]).T @ d
-        return 2.0 * (monomial_hessian(len(self.operators)) @ effective + outer)
+        return 2.0 * (monomial_hessian(n) @ effective + outer)
 
     def non_positive(self, c: Point) -> int:
         """Return how many events of positive weight have a ratio that is not positive at one point c."""

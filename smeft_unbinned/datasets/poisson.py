@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..events import Events
 from ..operators import translation
-from ..polynomial import Array, QuadraticForm
+from ..polynomial import Array, Polynomial, QuadraticForm
 from .extended import ExtendedTerm
 
 
@@ -32,13 +32,21 @@ class PoissonDataset(ExtendedTerm):
     ) -> None:
         self.yields = yields.dense()
         sm = self.yields.constant
-        if np.any(sm <= 0):
-            raise InputError(f"dataset {name!r}: {np.sum(sm <= 0)} bins are empty at the SM; merge them")
+        if self.yields.coefficients.ndim != 2:
+            raise InputError(
+                f"dataset {name!r}: yields need one batch axis (bins), got batch {self.yields.batch_shape}"
+            )
+        if not np.all(sm > 0):
+            raise InputError(
+                f"dataset {name!r}: {np.sum(~(sm > 0))} bins have no positive SM yield; merge or drop them"
+            )
         super().__init__(name, self.yields / sm, self.yields.sum(), sm if counts is None else counts, basis)
         self.metadata: dict[str, Any] = dict(metadata or {})
 
     def in_basis(self, target: str) -> PoissonDataset:
-        """Return the dataset in the coefficients of another basis."""
+        """Return the dataset in the coefficients of another basis; operators unknown there are an error."""
+        if target == self.basis:
+            return self
         names, matrix = translation(self.operators, self.basis, target)
         yields = self.yields.change_basis(names, matrix)
         return PoissonDataset(self.name, yields, self.weights, basis=target, metadata=self.metadata)
@@ -64,10 +72,11 @@ def histogram(
         where = np.searchsorted(b, events.column(feature), side="right") - 1
         inside &= (where >= 0) & (where < b.size - 1)
         index = index * (b.size - 1) + where
-    _, index = np.unique(index[inside], return_inverse=True)
-    part = events[np.flatnonzero(inside)]
-    coefficients = part.truth.coefficients * (scale * part.weights)[:, None]  # type: ignore[union-attr, operator]
-    total = np.zeros((index.max() + 1, coefficients.shape[1]))
-    np.add.at(total, index, coefficients)
-    yields = type(events.truth)(events.truth.operators, total)
-    return PoissonDataset(name, yields, basis=basis, metadata={"edges": {k: list(v) for k, v in edges.items()}})
+    if not inside.any():
+        raise InputError(f"none of the {len(events)} events lies inside the edges of {', '.join(edges)}")
+    bins, index = np.unique(index[inside], return_inverse=True)
+    weights = scale * np.asarray(events.weights)[inside]
+    total = np.zeros((bins.size, events.truth.coefficients.shape[1]))
+    np.add.at(total, index, events.truth.coefficients[inside] * weights[:, None])
+    metadata = {"edges": {feature: [float(x) for x in values] for feature, values in edges.items()}}
+    return PoissonDataset(name, Polynomial(events.truth.operators, total), basis=basis, metadata=metadata)

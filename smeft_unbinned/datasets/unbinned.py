@@ -44,7 +44,8 @@ class UnbinnedDataset(ExtendedTerm):
         self.spread = None if spread is None else np.asarray(spread)
         if self.spread is not None and self.spread.shape != self.ratios.coefficients.shape:
             raise InputError(
-                f"dataset {name!r}: spread has shape {self.spread.shape}, ratios {self.ratios.coefficients.shape}"
+                f"dataset {name!r}: spread has shape {self.spread.shape}, expected that of the packed "
+                f"ratios, {self.ratios.coefficients.shape}"
             )
         self.metadata: dict[str, Any] = dict(metadata or {})
 
@@ -103,7 +104,7 @@ class UnbinnedDataset(ExtendedTerm):
         """Read a file written by `save`; raise InputError for a damaged file or another unit."""
         arrays, head = storage.read(path, "unbinned dataset")
         if head.get("units") != UNITS:
-            raise InputError(f"{path} has coefficients in {head.get('units')}, expected {UNITS}; convert it first")
+            raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
         return cls(
             head["name"],
             Polynomial(head["operators"], arrays["ratios"]),

@@ -87,8 +87,9 @@ def train(
 def calibrated(estimator: Estimator, events: Events) -> Estimator:
     """Return the estimator with every member's mean ratio set to sigma(c)/sigma(0).
 
-    The mean of the estimate over SM events is taken as the target plus the mean of estimate minus truth,
-    a control variate: the events' own fluctuation, common to both, drops out.
+    The mean of the truth over the same events is a control variate: the congruence that carries it to
+    sigma(c)/sigma(0) is applied to the mean of the estimate first, so that the fluctuation of the events, common
+    to both, drops out and only the difference of estimate and truth is corrected.
     """
     truth, w = _truth(events, estimator.operators), _weights(events)
     assert events.cross_section is not None  # events with truth have one
@@ -100,7 +101,8 @@ def calibrated(estimator: Estimator, events: Events) -> Estimator:
         part = slice(start, start + _CHUNK)
         coefficients = plain.replicas(events.features.iloc[part]).dense().coefficients
         members += np.tensordot(coefficients, w[part], axes=([1], [0]))
-    means = target + unpack(members - w @ truth.coefficients)
+    fluctuation = calibration.transformation(unpack(w @ truth.coefficients), target)
+    means = fluctuation.T @ unpack(members) @ fluctuation
     return plain.calibrated(np.stack([calibration.transformation(mean, target) for mean in means]))
 
 

@@ -35,26 +35,29 @@ class Events:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.features)
-        if n == 0 or self.features.shape[1] == 0:
-            raise InputError(f"events need at least one row and one feature, got shape {self.features.shape}")
-        frame = self.features.astype(float).reset_index(drop=True)
-        frame.columns = [str(name) for name in frame.columns]
+        frame = _numeric(self.features)
+        n = len(frame)
         object.__setattr__(self, "features", frame)
         for name in frame.columns:
             check_finite(f"feature {name!r}", frame[name].to_numpy())
         if self.weights is None:
             total = 1.0 if self.cross_section is None else float(self.cross_section.constant)
-            object.__setattr__(self, "weights", np.full(n, total / n))
-        object.__setattr__(self, "weights", np.asarray(self.weights, dtype=float))
-        if self.weights.shape != (n,):  # type: ignore[union-attr]  # set just above
-            raise InputError(f"weights have shape {np.shape(self.weights)}, expected ({n},): one per event")
-        check_finite("weight", self.weights)
+            weights = np.full(n, total / n)
+        else:
+            weights = np.array(self.weights, dtype=float)
+        object.__setattr__(self, "weights", weights)
+        if weights.shape != (n,):
+            raise InputError(f"weights have shape {weights.shape}, expected ({n},): one per event")
+        check_finite("weight", weights)
         if self.truth is not None:
             if self.truth.batch_shape != (n,):
                 raise InputError(f"truth has batch {self.truth.batch_shape}, expected ({n},): one per event")
             check_finite("truth polynomial", self.truth.coefficients)
-        if self.cross_section is None and self.truth is not None:
+        if self.cross_section is not None:
+            if self.cross_section.batch_shape != ():
+                raise InputError(f"cross_section has batch {self.cross_section.batch_shape}, expected none")
+            check_finite("cross section", self.cross_section.coefficients[None])
+        elif self.truth is not None:
             object.__setattr__(self, "cross_section", self.truth.sum(self.weights))
 
     def __len__(self) -> int:
@@ -66,7 +69,7 @@ class Events:
         return self.truth.operators if self.truth is not None else ()
 
     def __getitem__(self, index: Any) -> Events:
-        """Return a part of the sample, each event with the weight it has here; sigma(c) stays that of the whole."""
+        """Return a part of the sample, each event with its weight here; sigma(c) stays that of the whole."""
         if isinstance(index, (int, np.integer)):
             index = slice(index, index + 1)
         return Events(
@@ -87,8 +90,9 @@ class Events:
 
     def _part(self, index: np.ndarray) -> Events:
         part = self[np.sort(index)]
-        scale = np.sum(self.weights) / np.sum(part.weights)
-        return Events(part.features, part.truth, part.weights * scale, self.cross_section, self.metadata)
+        weights = np.asarray(part.weights)
+        scale = np.sum(np.asarray(self.weights)) / np.sum(weights)
+        return Events(part.features, part.truth, weights * scale, self.cross_section, self.metadata)
 
     def column(self, name: str) -> np.ndarray:
         """Return one feature, (N,); raise InputError naming the nearest for an unknown one."""
@@ -122,6 +126,25 @@ class Events:
             sigma = Polynomial(manifest["cross_section_operators"], arrays["cross_section"])
         frame = pd.DataFrame(arrays["features"], columns=manifest["features"])
         return cls(frame, truth, arrays["weights"], sigma, manifest["metadata"])
+
+
+def _numeric(features: pd.DataFrame) -> pd.DataFrame:
+    """Return the features as a frame of floats with distinct names and rows numbered from zero."""
+    if not isinstance(features, pd.DataFrame) or features.empty:
+        raise InputError(
+            "events need a frame with at least one row and one feature, got "
+            f"{type(features).__name__} of shape {np.shape(features)}"
+        )
+    names = [str(name) for name in features.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"feature names must be distinct; repeated: {', '.join(twice)}")
+    for name, (_, column) in zip(names, features.items(), strict=True):
+        if not pd.api.types.is_numeric_dtype(column):
+            raise InputError(f"feature {name!r} holds {column.dtype}, expected numbers; convert or drop it")
+    frame = features.astype(float).reset_index(drop=True)
+    frame.columns = pd.Index(names)
+    return frame
 
 
 def check_finite(what: str, values: np.ndarray) -> None:
