@@ -1,6 +1,6 @@
 """smeft_unbinned: unbinned, machine-learned measurements as dataset entries of global SMEFT fits.
 
-simulated events -> `train` -> Estimator -> `export` -> UnbinnedDataset -> Likelihood -> `minimise` or `sample`
+simulated events -> `train` -> Estimator -> `export` -> UnbinnedDataset -> Likelihood -> `minimise`, `sample`
 """
 
 from __future__ import annotations

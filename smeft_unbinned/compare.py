@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from .fit import minimise
 from .likelihood import Likelihood
+from .progress import progress_bar
 
 LEVELS = (0.68, 0.95)
 ALONE, TOGETHER = "one at a time", "all together"
@@ -20,7 +21,7 @@ def compare(
     *,
     levels: Sequence[float] = LEVELS,
     together: bool = True,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Return profile intervals of every version, coefficient by coefficient and with all profiled.
 
@@ -28,15 +29,18 @@ def compare(
     Returns a long frame with columns fit ("one at a time" or "all together"), operator, version, level,
     lower, upper (TeV^-2), and note: what a fit had to say, empty when all is well.
     """
-    rows: list[dict[str, object]] = []
+    fits = []
     for label, likelihood in versions.items():
         known = [name for name in operators if name in likelihood.operators]
-        for name in known:
-            progress(f"{label}: {name}")
-            rows += _rows(ALONE, label, likelihood.only([name]), levels)
-        if together and len(known) > 1:
-            progress(f"{label}: all together")
-            rows += _rows(TOGETHER, label, likelihood.only(known), levels)
+        fits += [(ALONE, label, likelihood.only([name])) for name in known]
+        fits += [(TOGETHER, label, likelihood.only(known))] if together and len(known) > 1 else []
+    rows: list[dict[str, object]] = []
+    with progress_bar(progress) as bar:
+        task = bar.add_task("fitting", total=len(fits), note="")
+        for fit, label, likelihood in fits:
+            bar.update(task, note=f"{label}: {', '.join(likelihood.operators)}")
+            rows += _rows(fit, label, likelihood, levels)
+            bar.advance(task)
     return pd.DataFrame(rows)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from .errors import InputError, nearest
+from .errors import InputError, brief, nearest
 
 _KEYS = ("min", "max", "constrain", "value")
 
@@ -29,7 +28,11 @@ class Coefficients:
         fixed: dict[str, float] = {}
         dependent: dict[str, Mapping[str, float]] = {}
         bounds: dict[str, tuple[float, float]] = {}
+        if not isinstance(block, Mapping):
+            raise InputError(f"coefficients must be a mapping of names, got {brief(block)}")
         for name, raw in block.items():
+            if not isinstance(name, str) or not name:
+                raise InputError(f"a coefficient is called by a text that is not empty, got {brief(name)}")
             entry = _entry(name, raw)
             rule = entry.get("constrain", False)
             if rule is True or (not rule and "value" in entry and "min" not in entry):
@@ -44,7 +47,7 @@ class Coefficients:
             for other in row:
                 if other not in free:
                     raise InputError(
-                        f"coefficient {name} is constrained by {other!r}, not a free coefficient of the card."
+                        f"coefficient {name} is constrained by {brief(other)}, not a free coefficient."
                         + nearest(other, free)
                     )
         return cls(tuple(free), fixed, dependent, bounds)
@@ -53,22 +56,22 @@ class Coefficients:
 def _entry(name: str, raw: Any) -> Mapping[str, Any]:
     entry = {} if raw is None else raw
     if not isinstance(entry, Mapping):
-        raise InputError(f"coefficient {name}: expected keys such as min and max, got {raw!r}")
+        raise InputError(f"coefficient {name}: expected keys such as min and max, got {brief(raw)}")
     for key in entry:
         if key not in _KEYS:
-            raise InputError(f"coefficient {name}: unknown key {key!r}.{nearest(key, _KEYS)}")
+            raise InputError(f"coefficient {name}: unknown key {brief(key)}.{nearest(key, _KEYS)}")
     return entry
 
 
 def _number(name: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise InputError(f"coefficient {name}: {key} must be a finite number, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < sys.float_info.max:
+        raise InputError(f"coefficient {name}: {key} must be a finite number, got {brief(value)}")
     return float(value)
 
 
 def _range(name: str, entry: Mapping[str, Any]) -> tuple[float, float]:
     if "min" not in entry or "max" not in entry:
-        raise InputError(f"coefficient {name}: give both min and max, got {dict(entry)}")
+        raise InputError(f"coefficient {name}: give both min and max, got {brief(dict(entry))}")
     lower, upper = (_number(name, key, entry[key]) for key in ("min", "max"))
     if not lower < upper:
         raise InputError(f"coefficient {name}: the prior range [{lower}, {upper}] is empty; need min < max")
@@ -80,10 +83,12 @@ def _combination(name: str, rule: Any) -> Mapping[str, float]:
     row: dict[str, float] = {}
     for term in terms:
         if not isinstance(term, Mapping) or not term:
-            raise InputError(f"coefficient {name}: constrain must be true or a list of {{name: factor}}, got {rule!r}")
+            raise InputError(
+                f"coefficient {name}: constrain must be true or a list of {{name: factor}}, got {brief(rule)}"
+            )
         powers = {k: v if isinstance(v, list) else [v, 1] for k, v in term.items()}
         if len(powers) != 1 or any(len(v) != 2 or v[1] != 1 for v in powers.values()):
-            raise InputError(f"coefficient {name}: only linear combinations are supported, got {term!r}")
+            raise InputError(f"coefficient {name}: only linear combinations are supported, got {brief(term)}")
         for other, (factor, _) in powers.items():
             row[other] = row.get(other, 0.0) + _number(name, "factor", factor)
     return row

@@ -51,12 +51,12 @@ def run(folder: Path, sizes: Sizes | None = None, say: Say = print, progress: bo
 
     sizes = sizes or Sizes()
     folder.mkdir(parents=True, exist_ok=True)
-    say(f"generating {sizes.events:,} events for training and {sizes.asimov:,} for the Asimov sample")
+    say(f"[1/4] generating {sizes.events:,} events for training and {sizes.asimov:,} for the Asimov sample")
     sample = _events(sizes.events, sizes.seed, folder / "train.events", progress)
     observed = _events(sizes.asimov, sizes.seed + 1, folder / "asimov.events", progress)
     model = folder / "zh.model"
     checkpoint = folder / f"zh-{sizes.events}-{sizes.replicas}-{sizes.epochs}-{sizes.seed}.checkpoint"
-    say(f"training {sizes.replicas} networks for {len(OPERATORS)} coefficients")
+    say(f"[2/4] training {sizes.replicas} networks for {len(OPERATORS)} coefficients")
     estimator: Estimator = train(
         sample, replicas=sizes.replicas, epochs=sizes.epochs, seed=sizes.seed, progress=progress,
         checkpoint=checkpoint,
@@ -64,14 +64,15 @@ def run(folder: Path, sizes: Sizes | None = None, say: Say = print, progress: bo
     estimator.save(model)
     checkpoint.unlink()
     training_curves(estimator.metadata["history"], folder / "training.png")
-    say("exporting the Asimov data, fitting, and comparing")
+    say("[3/4] exporting the Asimov data")
     common = {"luminosity": LUMINOSITY, "efficiency": EFFICIENCY, "seed": sizes.seed}
     dataset = export(estimator, observed, name="zh_14tev", **common)  # type: ignore[arg-type]
     dataset.save(folder / "zh_14tev.dataset")
     card = folder / "card.yaml"
     write_text(card, _card())
     exact = export(None, observed, name="zh_14tev_exact", **common)  # type: ignore[arg-type]
-    table = compare(_versions(exact, dataset, observed, card), OPERATORS, progress=say)
+    say("[4/4] fitting exact, network, binned and combined likelihoods")
+    table = compare(_versions(exact, dataset, observed, card), OPERATORS, progress=progress)
     write_text(folder / "intervals.csv", table.to_csv(index=False))
     for suffix in ("png", "pdf"):
         intervals(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import reprlib
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -20,6 +21,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     by_lower = {k.lower(): k for k in known}
     match = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
     return f" Did you mean {by_lower[match[0]]!r}?" if match else ""
+
+
+def brief(value: object) -> str:
+    """Return what came, shortened, for a message; nested aliases of a YAML file can fill the memory."""
+    return reprlib.repr(value)
 
 
 def require(module: str, extra: str) -> ModuleType:

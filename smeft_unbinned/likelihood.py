@@ -153,7 +153,7 @@ class Likelihood:
         """Return d2(-2 log L)/dc2, shape (..., n, n)."""
         xp, points = self._points(c)
         parts = zip(self.datasets, points, self._maps, strict=True)
-        terms = [xp.asarray(a.T) @ d.hessian(p) @ xp.asarray(a) for d, p, (a, _) in parts]
+        terms = [xp.asarray(a.T) @ xp.asarray(d.hessian(p)) @ xp.asarray(a) for d, p, (a, _) in parts]
         return sum(terms[1:], start=terms[0])
 
     def coefficients(self, c: Point) -> dict[str, Array]:

@@ -58,16 +58,23 @@ def size(n: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return row and column of each monomial, and the constant tensors of the first and second derivative."""
+def _indices(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column in G of each monomial, (P,) each."""
     rows, columns = np.triu_indices(n + 1)
+    return rows, columns
+
+
+@lru_cache(maxsize=64)
+def _derivatives(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the constant tensors of the first derivative, (n, P, n + 1), and the second, (n, n, P)."""
+    rows, columns = _indices(n)
     eye = np.eye(n + 1)
     first = (
         eye[rows][:, :, None] * eye[columns][:, None, :] + eye[columns][:, :, None] * eye[rows][:, None, :]
     )
     first = first[:, 1:, :].transpose(1, 0, 2)  # (n, P, n + 1), contracted with (1, c)
     second = first[:, :, 1:].transpose(0, 2, 1)  # (n, n, P)
-    return rows, columns, first, np.ascontiguousarray(second)
+    return first, np.ascontiguousarray(second)
 
 
 def homogeneous(c: Array) -> Array:
@@ -80,7 +87,7 @@ def homogeneous(c: Array) -> Array:
 def monomials(c: Array) -> Array:
     """Return the monomials 1, c_i, c_i c_j (i <= j): c (..., n) gives (..., P)."""
     xp = namespace(c)
-    rows, columns, _, _ = _tables(int(c.shape[-1]))
+    rows, columns = _indices(int(c.shape[-1]))
     x = homogeneous(c)
     return xp.take(x, xp.asarray(rows), axis=-1) * xp.take(x, xp.asarray(columns), axis=-1)
 
@@ -89,19 +96,19 @@ def monomial_gradient(c: Array) -> Array:
     """Return the derivatives of the monomials: c (..., n) gives (..., n, P)."""
     xp = namespace(c)
     x = homogeneous(c)
-    return xp.tensordot(x, xp.asarray(_tables(int(c.shape[-1]))[2], dtype=x.dtype), axes=([-1], [-1]))
+    return xp.tensordot(x, xp.asarray(_derivatives(int(c.shape[-1]))[0], dtype=x.dtype), axes=([-1], [-1]))
 
 
 def monomial_hessian(n: int) -> np.ndarray:
     """Return the constant second derivatives of the monomials, (n, n, P)."""
-    return _tables(n)[3]
+    return _derivatives(n)[1]
 
 
 def pack(matrix: Array) -> Array:
     """Return the packed coefficients (..., P) of symmetric matrices G (..., n + 1, n + 1)."""
     xp = namespace(matrix)
     n = int(matrix.shape[-1]) - 1
-    rows, columns, _, _ = _tables(n)
+    rows, columns = _indices(n)
     flat = xp.reshape(matrix, (*matrix.shape[:-2], (n + 1) ** 2))
     twice = xp.asarray(np.where(rows == columns, 1.0, 2.0), dtype=flat.dtype)
     return xp.take(flat, xp.asarray(rows * (n + 1) + columns), axis=-1) * twice
@@ -111,7 +118,7 @@ def unpack(coefficients: Array) -> Array:
     """Return the symmetric matrices G (..., n + 1, n + 1) of packed coefficients (..., P)."""
     xp = namespace(coefficients)
     n = (math.isqrt(8 * int(coefficients.shape[-1]) + 1) - 3) // 2
-    rows, columns, _, _ = _tables(n)
+    rows, columns = _indices(n)
     where = np.zeros((n + 1, n + 1), dtype=np.int64)
     where[rows, columns] = where[columns, rows] = np.arange(rows.size)
     half = xp.asarray(np.where(rows == columns, 1.0, 0.5), dtype=coefficients.dtype)
@@ -299,7 +306,7 @@ class Polynomial(QuadraticForm):
     def substitute(self, operators: Sequence[str], matrix: Array) -> Polynomial:
         m = np.asarray(matrix, dtype=float)
         names = check_operators(operators)
-        rows, columns, _, _ = _tables(len(self.operators))
+        rows, columns = _indices(len(self.operators))
         product = m[rows][:, :, None] * m[columns][:, None, :]
         table = pack(0.5 * (product + product.swapaxes(1, 2)))  # (P, P')
         xp = namespace(self.coefficients)

@@ -8,20 +8,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from .constraints import Coefficients
 from .datasets import Dataset, GaussianDataset, UnbinnedDataset
-from .errors import InputError, nearest
+from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
-from .operators import BASES, expressible
+from .operators import BASES, expressible, translatable
 
 MAX_BYTES = 4 * 2**20
 SAMPLER_KEYS = (
     "lepsilon", "target_evidence_unc", "target_post_unc", "store_raw", "vectorized", "n_samples", "samples",
-    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "replica", "n_replica", "single_parameter_fits",
-    "pairwise_fits",
+    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "replica", "n_replica",
+    "single_parameter_fits", "pairwise_fits",
 )  # fmt: skip
 """Keys of SMEFiT that steer its own samplers; accepted, and without effect here."""
 UNSUPPORTED = ("rot_to_fit_basis", "uv_couplings", "cutoff_scale", "rge")
@@ -71,17 +70,19 @@ class Runcard:
         file = Path(path)
         try:
             if file.stat().st_size > MAX_BYTES:
-                raise InputError(f"{file} is larger than {MAX_BYTES >> 20} MiB: no runcard")
-            content = yaml.safe_load(file.read_text())
+                raise OSError(f"it is larger than {MAX_BYTES >> 20} MiB")
+            content = parse(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             names = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
             raise InputError(f"no such runcard: {file}.{nearest(file.name, names)}") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{file} is not a readable YAML runcard: {error}") from error
         return cls.from_dict(content, file.resolve().parent, str(file))
 
     @classmethod
-    def from_dict(cls, content: Any, folder: str | os.PathLike[str] = ".", source: str = "runcard") -> Runcard:
+    def from_dict(
+        cls, content: Any, folder: str | os.PathLike[str] = ".", source: str = "runcard"
+    ) -> Runcard:
         """Build from the parsed content of a card; `folder` is where relative paths start."""
         if not isinstance(content, dict):
             raise InputError(f"{source} must hold keys and values, got {type(content).__name__}")
@@ -90,7 +91,8 @@ class Runcard:
         for key in content:
             if key not in accepted:
                 raise InputError(
-                    f"{source}: unknown key {key!r}; known are {', '.join(known)}.{nearest(key, accepted)}"
+                    f"{source}: unknown key {brief(key)}; known are {', '.join(known)}."
+                    + nearest(key, accepted)
                 )
         blocked = [key for key in UNSUPPORTED if content.get(key)]
         if blocked:
@@ -118,7 +120,7 @@ class Runcard:
 
     def load_datasets(self) -> list[Dataset]:
         """Load every dataset, in the basis of the card."""
-        binned = [{k: v for k, v in d.items()} for d in self.datasets if "unbinned" not in d]
+        binned = [dict(d) for d in self.datasets if "unbinned" not in d]
         loaded: list[Dataset] = []
         if binned:
             loaded.append(
@@ -131,7 +133,11 @@ class Runcard:
                     use_theory_covmat=self.use_theory_covmat,
                     use_multiplicative_prescription=self.use_multiplicative_prescription,
                     default_order=self.default_order,
-                    operators=None if self.basis != "smefit" else list(self.coefficients),
+                    operators=(
+                        list(self.coefficients)
+                        if self.basis == "smefit"
+                        else translatable("smefit", self.basis)
+                    ),
                 ).in_basis(self.basis)
             )
         for entry in self.datasets:
@@ -148,25 +154,36 @@ class Runcard:
         Raises InputError for a coefficient that no dataset constrains and for an unknown or damaged dataset.
         """
         c = Coefficients.parse(self.coefficients)
-        return Likelihood(
-            self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds
-        )
+        return Likelihood(self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds)
+
+
+def parse(text: str) -> Any:
+    """Return the content of a YAML text; ValueError for whatever the YAML library makes of a bad one."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
     if not isinstance(entries, list):
         raise InputError(f"{source}: datasets must be a list, got {type(entries).__name__}")
-    known = ("name", "order", "unbinned")
+    known = ("name", "order", "theory_cov", "unbinned")
     result = []
     for entry in entries:
         entry = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(entry, dict) or "name" not in entry:
-            raise InputError(f"{source}: a dataset entry needs a name, got {entry!r}")
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise InputError(f"{source}: a dataset entry needs a name, got {brief(entry)}")
         for key in entry:
             if key not in known:
-                raise InputError(f"{source}: dataset {entry['name']}: unknown key {key!r}.{nearest(key, known)}")
+                raise InputError(
+                    f"{source}: dataset {entry['name']}: unknown key {brief(key)}.{nearest(key, known)}"
+                )
+        for key, value in entry.items():
+            if not isinstance(value, str):
+                raise InputError(f"{source}: dataset {entry['name']}: {key} must be text, got {brief(value)}")
         result.append(dict(entry))
-    names = [str(e["name"]) for e in result]
+    names = [e["name"] for e in result]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise InputError(f"{source}: datasets listed twice: {', '.join(twice)}")
@@ -175,31 +192,42 @@ def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
 
 def _external(content: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
     """Return the unbinned datasets that the card hands to SMEFiT as external chi2 of our adapter."""
+    block = content.get("external_chi2") or {}
+    if not isinstance(block, dict):
+        raise InputError(f"{source}: external_chi2 must be a mapping of names, got {brief(block)}")
     result = []
-    for name, entry in (content.get("external_chi2") or {}).items():
-        if not isinstance(entry, dict) or "plugins.smefit" not in str(entry.get("path")) or "file" not in entry:
+    for name, entry in block.items():
+        ours = isinstance(entry, dict) and "plugins.smefit" in str(entry.get("path"))
+        if not ours or not isinstance(entry.get("file"), str):
             raise InputError(
-                f"{source}: external_chi2 entry {name!r} is not an unbinned dataset of this package; remove it"
+                f"{source}: external_chi2 entry {brief(name)} is not an unbinned dataset of this package; "
+                "remove it"
             )
-        result.append({"name": name, "unbinned": entry["file"]})
+        result.append({"name": str(name), "unbinned": entry["file"]})
     return result
 
 
 def _check_types(values: Mapping[str, Any], source: str) -> None:
     expected: dict[str, tuple[type, ...]] = {
-        "result_ID": (str,), "result_path": (str,), "data_path": (str,), "theory_path": (str,), "basis": (str,),
-        "default_order": (str,), "use_quad": (bool,), "use_t0": (bool,), "use_theory_covmat": (bool,),
-        "use_multiplicative_prescription": (bool,), "nlive": (int,), "seed": (int,), "frac_remain": (float, int),
-        "coefficients": (dict,),
+        "result_ID": (str,), "result_path": (str,), "data_path": (str,), "theory_path": (str,),
+        "basis": (str,), "default_order": (str,), "use_quad": (bool,), "use_t0": (bool,),
+        "use_theory_covmat": (bool,), "use_multiplicative_prescription": (bool,), "nlive": (int,),
+        "seed": (int,), "frac_remain": (float, int), "coefficients": (dict,),
     }  # fmt: skip
     for key, types in expected.items():
         value = values.get(key)
-        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-            raise InputError(f"{source}: {key} must be {types[0].__name__}, got {value!r}")
+        if value is None:
+            continue
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise InputError(f"{source}: {key} must be {types[0].__name__}, got {brief(value)}")
     if values.get("basis", "smefit") not in BASES:
         raise InputError(
             f"{source}: unknown basis {values['basis']!r}; known are {', '.join(BASES)}."
             + nearest(values["basis"], BASES)
         )
-    if values.get("nlive", 1) < 1 or not 0 < values.get("frac_remain", 0.5) < 1 or not np.isfinite(values.get("seed", 0)):
-        raise InputError(f"{source}: nlive must be positive and frac_remain between 0 and 1")
+    ranges = {"nlive": (1, 10**9), "seed": (0, 2**32 - 1), "frac_remain": (1e-9, 1 - 1e-9)}
+    for key, (lowest, highest) in ranges.items():
+        if not lowest <= values.get(key, lowest) <= highest:
+            raise InputError(
+                f"{source}: {key} must lie between {lowest} and {highest}, got {brief(values[key])}"
+            )

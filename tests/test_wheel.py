@@ -68,7 +68,7 @@ def test_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index")
     run(*pip, "--target", str(target), str(wheel), cwd=tmp_path)
-    # -S leaves out site-packages with its link to the checkout; the folders of the dependencies come back plain
+    # -S leaves out site-packages with its link to the checkout; the dependencies come back without it
     dependencies = json.dumps([p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")])
     found = json.loads(run(sys.executable, "-I", "-S", "-c", PROBE, str(target), dependencies, cwd=tmp_path))
     for name, file in found["files"].items():

@@ -71,8 +71,7 @@ def command(
         raise InputError(
             f"the events do not depend on {', '.join(unknown)}; they know {', '.join(sample.operators)}"
         )
-    with console.status("fitting") as status:
-        table = compare(versions, chosen, together=together, progress=status.update)
+    table = compare(versions, chosen, together=together, progress=True)
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "intervals.csv", table.to_csv(index=False))
     print_comparison(table, "exact")

@@ -30,12 +30,7 @@ def command(output: Path, events: int, asimov: int, replicas: int, epochs: int, 
     from .. import demo
 
     sizes = demo.Sizes(events, asimov, replicas, epochs, seed)
-    with console.status("starting") as status:
-
-        def tell(text: str) -> None:
-            status.update(text)
-
-        table = demo.run(output, sizes, say=tell, progress=False)
+    table = demo.run(output, sizes, say=lambda text: console.print(text, markup=False, highlight=False))
     print_comparison(table, demo.EXACT)
     say(output / "intervals.png", "the same as a figure")
     say(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import InputError, require
 from ..events import Events
 from ..export import PSEUDO_DATA, export
+from ..polynomial import Polynomial
 from .options import assignments, efficiency_option, luminosity_option, output_file, say, seed_option
 
 
@@ -20,7 +22,7 @@ from .options import assignments, efficiency_option, luminosity_option, output_f
 @luminosity_option
 @efficiency_option
 @click.option("--data", type=click.Choice([*PSEUDO_DATA, "observed"]), default="asimov", show_default=True,
-              help="Pseudo-data from simulated events, or the events as they are, weight one each.")  # fmt: skip
+              help="Pseudo-data from simulated events, or the events as they are.")  # fmt: skip
 @click.option("--yield-from", type=click.Path(path_type=Path),
               help="Simulated events whose sigma(c) gives the expected yield of observed data.")  # fmt: skip
 @click.option(
@@ -34,7 +36,9 @@ def command(
 ) -> None:  # fmt: skip
     """Write EVENTS, seen through a model, as one dataset file that a fit reads.
 
-    Example: smeft-unbinned export asimov.events --model zh.model --luminosity 300 --name zh_14tev -o zh.dataset
+    With --data observed the events count one each, and the expected yield comes from --yield-from.
+
+    Example: smeft-unbinned export asimov.events --model zh.model --luminosity 300 -o zh.dataset
     """
     if (model is None) != truth:
         raise InputError("give either --model FILE or --truth, not both and not none")
@@ -45,7 +49,7 @@ def command(
         from ..estimators import Estimator
 
         estimator = Estimator.load(model)
-    common = {"name": name, "efficiency": efficiency, "luminosity": luminosity}
+    common: dict[str, Any] = {"name": name, "efficiency": efficiency, "luminosity": luminosity}
     if data == "observed":
         dataset = export(estimator, sample.features, _yield(yield_from, luminosity, efficiency), **common)
     else:
@@ -56,7 +60,7 @@ def command(
     say(output, f"{len(dataset)} events, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}")
 
 
-def _yield(path: Path | None, luminosity: float | None, efficiency: float):  # type: ignore[no-untyped-def]
+def _yield(path: Path | None, luminosity: float | None, efficiency: float) -> Polynomial:
     if path is None or luminosity is None:
         raise InputError("observed data need --yield-from EVENTS and --luminosity for the expected yield")
     sigma = Events.load(path).cross_section

@@ -15,7 +15,7 @@ from .options import operators_option, output_file, say, seed_option
 @click.option("--energy", default=14_000.0, show_default=True, help="Proton-proton energy, GeV.")
 @operators_option
 @click.option("--weighted/--unweighted", default=True, show_default=True,
-              help="Weighted events cover the high-energy tail better; unweighted ones all count alike.")  # fmt: skip
+              help="Weighted events cover the high-energy tail better.")  # fmt: skip
 @click.option("--pt-min", type=float, default=0.0, show_default=True, help="Smallest pT of the boson, GeV.")
 @seed_option
 @output_file

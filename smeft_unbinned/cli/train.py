@@ -30,7 +30,7 @@ from .options import names, operators_option, output_file, say, seed_option
     help="Larger sample that fixes the inclusive coefficients.",
 )
 @click.option("--checkpoint", type=click.Path(path_type=Path),
-              help="Written every epoch; a killed run repeats the same call to go on. Default OUTPUT.checkpoint.")  # fmt: skip
+              help="Written every epoch, to go on after a kill. Default OUTPUT.checkpoint.")  # fmt: skip
 @click.option(
     "--plot/--no-plot", default=True, show_default=True, help="Draw the training curves beside OUTPUT."
 )

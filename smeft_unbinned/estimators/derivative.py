@@ -16,7 +16,7 @@ from .head import Labels
 
 
 def spreads(labels: Labels, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the loss normalisations: rms of each scaled linear label, (n,), and of the quadratic diagonal."""
+    """Return the loss normalisations, (n,) each: rms of the scaled linear and diagonal quadratic labels."""
     w = weights / weights.sum()
     rms = torch.sqrt(torch.einsum("e,ei->i", w, labels.linear**2))
     diagonal = torch.diagonal(labels.quadratic, dim1=-2, dim2=-1)

@@ -48,7 +48,7 @@ class FeatureMap:
         for name in self.names:
             if name not in features:
                 raise InputError(
-                    f"the estimator needs the feature {name!r}; given are {', '.join(map(str, features.columns))}."
+                    f"the estimator needs feature {name!r}; given: {', '.join(map(str, features.columns))}."
                     + nearest(name, map(str, features.columns))
                 )
             check_finite(f"feature {name!r}", features[name].to_numpy(float))
@@ -59,7 +59,7 @@ class FeatureMap:
                     f"feature {name!r} enters as its logarithm (it was positive in training), but is "
                     f"{column.min():g} in event {int(column.argmin())}; check its definition and unit"
                 )
-        return (_expand(values, self.kinds) - self.mean) / self.std
+        return np.asarray((_expand(values, self.kinds) - self.mean) / self.std)
 
     def manifest(self) -> dict[str, Any]:
         """Return JSON types from which `from_manifest` rebuilds the map."""

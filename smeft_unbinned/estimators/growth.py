@@ -17,7 +17,11 @@ _RIDGE = 1e-6
 
 @dataclass(frozen=True)
 class Growth:
-    """coefficients: (K, n) of the polynomial in D inputs, K = (D + 1)(D + 2)/2; lower, upper: (D,) input range."""
+    """The fit of log g.
+
+    coefficients: (K, n) of the polynomial in D inputs, K = (D + 1)(D + 2)/2.
+    lower, upper: (D,), the range of the inputs in training.
+    """
 
     coefficients: np.ndarray
     lower: np.ndarray
@@ -36,13 +40,13 @@ class Growth:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Return g, (N, n) and positive; inputs outside the range seen in training count as on its edge."""
-        return np.exp(_design(np.clip(inputs, self.lower, self.upper)) @ self.coefficients)
+        return np.asarray(np.exp(_design(np.clip(inputs, self.lower, self.upper)) @ self.coefficients))
 
 
 def _design(x: np.ndarray) -> np.ndarray:
     full = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     rows, columns = np.triu_indices(full.shape[1])
-    return full[:, rows] * full[:, columns]
+    return np.asarray(full[:, rows] * full[:, columns])
 
 
 def emphasised(weights: np.ndarray, growth: np.ndarray) -> np.ndarray:

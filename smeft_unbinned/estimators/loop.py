@@ -129,13 +129,13 @@ def _clip(parameters: list[Tensor], largest: float) -> None:
         g.mul_(factor)
 
 
-@torch.no_grad()
 def evaluate(parameters: list[Tensor], sample: Sample, norms: tuple[Tensor, Tensor], batch: int) -> Tensor:
     """Return the weighted mean loss of each member on a sample, (M,)."""
     total = torch.zeros(sample.weights.shape[1], dtype=torch.float64)
     for k in range(0, len(sample), batch):
         part = sample.take(slice(k, k + batch))
-        values = derivative.loss(network.forward(parameters, part.inputs), part.labels, norms)
+        with torch.no_grad():
+            values = derivative.loss(network.forward(parameters, part.inputs), part.labels, norms)
         total += (values * part.weights.T).sum(dim=1).double().cpu()
     return total / sample.weights.sum(dim=0).double().cpu()
 
@@ -151,7 +151,7 @@ def _keep_best(state: State, validation: Tensor) -> None:
 def _store(
     path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
 ) -> None:
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for k, (p, b) in enumerate(zip(state.parameters, state.best, strict=True)):
         moments = optimiser.state[p]
         named = {

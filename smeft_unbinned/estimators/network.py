@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ Parameters = list[Tensor]
 def initialise(members: int, widths: Sequence[int], generator: torch.Generator) -> Parameters:
     """Return random parameters, uniform within 1/sqrt(in), last layer a tenth of that."""
     parameters: Parameters = []
-    for k, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for k, (inputs, outputs) in enumerate(pairwise(widths)):
         bound = inputs**-0.5 * (0.1 if k == len(widths) - 2 else 1.7)
         weight = torch.rand(members, inputs, outputs, generator=generator, dtype=torch.float32)
         parameters += [(2 * weight - 1) * bound, torch.zeros(members, 1, outputs, dtype=torch.float32)]

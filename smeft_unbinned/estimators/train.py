@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import InputError, nearest
 from ..events import Events
 from ..polynomial import Polynomial, unpack
+from ..progress import progress_bar
 from ..storage import checksum
 from . import calibration, loop
 from .estimator import Estimator
@@ -88,8 +87,8 @@ def calibrated(estimator: Estimator, events: Events) -> Estimator:
     """Return the estimator with every member's mean ratio set to sigma(c)/sigma(0).
 
     The mean of the truth over the same events is a control variate: the congruence that carries it to
-    sigma(c)/sigma(0) is applied to the mean of the estimate first, so that the fluctuation of the events, common
-    to both, drops out and only the difference of estimate and truth is corrected.
+    sigma(c)/sigma(0) is applied to the mean of the estimate first, so that the fluctuation of the events,
+    common to both, drops out and only the difference of estimate and truth is corrected.
     """
     truth, w = _truth(events, estimator.operators), _weights(events)
     assert events.cross_section is not None  # events with truth have one
@@ -168,13 +167,12 @@ def _fingerprint(
 
 @contextmanager
 def _reporter(settings: TrainSettings, progress: bool) -> Iterator[loop.Report]:
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not progress)
-    task = bar.add_task("training", total=settings.epochs, loss="")
+    bar = progress_bar(progress)
+    task = bar.add_task("training", total=settings.epochs, note="")
 
     def report(epoch: int, training: np.ndarray, validation: np.ndarray) -> None:
-        text = f"loss {training.mean():.4f}, held out {validation.min():.4f} to {validation.max():.4f}"
-        bar.update(task, completed=epoch, loss=text)
+        losses = f"loss {training.mean():.4f}, held out {validation.min():.4f} to {validation.max():.4f}"
+        bar.update(task, completed=epoch, note=f"epoch {epoch}: {losses}")
 
     with bar:
         yield report

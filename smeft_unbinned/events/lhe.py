@@ -15,14 +15,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.progress import Progress
 
 from ..errors import InputError
+from ..progress import progress_bar
 from . import lhe_points, morphing
 from .events import Events
 from .lhe_stream import LheFile, sha256
@@ -82,7 +84,7 @@ def read_lhe(
     _check_distinct(files)
     features = Features(observables)
     runs: list[_Run] = []
-    with _progress(progress) as bar:
+    with progress_bar(progress) as bar:
         for path in files:
             left = None if max_events is None else max_events - sum(len(run) for run in runs)
             if left != 0:
@@ -105,19 +107,18 @@ def _read(
     operators: Sequence[str] | None,
     limit: int | None,
     chunk: int,
-    bar: Any,
+    bar: Progress,
 ) -> _Run:
     with closing(LheFile(path)) as file:
         run = _start(file, points, operators)
         ids = list(run.points.points)
-        task = bar.add_task(file.name, total=path.stat().st_size) if bar is not None else None
+        task = bar.add_task(file.name, total=path.stat().st_size, note="")
         while events := file.batch(chunk if limit is None else min(chunk, limit - len(run))):
             first = len(run)
             run.weights.append(weight_table(events, ids, file.name, first))
             run.nominal.append(nominal_weights(events, file.name, first))
             features.add(particle_table(events, file.name, first))
-            if bar is not None:
-                bar.update(task, completed=file.stream.position)
+            bar.update(task, completed=file.stream.position)
     if not len(run):
         raise InputError(f"{path} holds no events")
     return run
@@ -248,11 +249,3 @@ def _merge(block: np.ndarray, ids: Sequence[str], group: Sequence[str], source: 
                 "differ; pass points= with only one of them"
             )
     return first
-
-
-def _progress(show: bool) -> AbstractContextManager[Any]:
-    if not show:
-        return nullcontext(None)
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import as_point
 from .provenance import provenance
-from .result import FitResult
+from .result import FitResult, check_level
 
 
 def minimise(
@@ -37,11 +37,14 @@ def minimise(
     Raises InputError when -2 log L is not finite at the start and when a direction is not constrained at all.
     A fit that does not converge comes back with valid=False and the reason in `messages`.
     """
+    for level in levels:
+        check_level(level)
     names = likelihood.operators
     origin = np.array(as_point(start or {}, names), dtype=float)
     value = float(likelihood.m2logl(origin))
     if not np.isfinite(value):
-        raise InputError(f"-2 log L is {value} at the start point {dict(zip(names, origin, strict=True))}; move it")
+        at = ", ".join(f"{n} = {x:g}" for n, x in zip(names, origin, strict=True))
+        raise InputError(f"-2 log L is {value} at the start point ({at}); choose another start")
     scale = _scales(likelihood, origin)
     minuit = Minuit(
         lambda x: float(likelihood.m2logl(x * scale)),
@@ -53,17 +56,17 @@ def minimise(
     minuit.strategy = strategy
     minuit.migrad(ncall=20_000)
     best = np.array(minuit.values) * scale
-    covariance, messages = _covariance(likelihood, best)
+    covariance, flat, messages = _covariance(likelihood, best, scale)
     if not minuit.valid:
-        messages.append(f"Minuit did not converge: edm {minuit.fmin.edm:.2g}, goal {minuit.fmin.edm_goal:.2g}")
+        edm, goal = minuit.fmin.edm, minuit.fmin.edm_goal
+        messages.append(f"Minuit did not converge: edm {edm:.2g}, goal {goal:.2g}")
     if count := likelihood.non_positive(best):
         messages.append(f"{count} events have a ratio that is not positive at the best fit")
-    valid = bool(minuit.valid) and np.isfinite(covariance).all()
 
     def intervals(level: float) -> pd.DataFrame:
         return _minos(minuit, names, scale, level)
 
-    stored = {}
+    stored: dict[float, pd.DataFrame] = {}
     if minuit.valid:
         stored = {float(level): intervals(level) for level in levels}
         for level, frame in stored.items():
@@ -74,11 +77,16 @@ def minimise(
         method="minuit",
         best={k: float(v) for k, v in likelihood.coefficients(best).items()},
         covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
-        m2logl=float(minuit.fval or 0.0),
-        valid=bool(valid),
+        m2logl=float(likelihood.m2logl(best)),
+        valid=bool(minuit.valid) and not flat,
         messages=tuple(messages),
         stored_intervals=stored,
-        provenance=provenance(likelihood, ("iminuit", "numpy", "scipy"), strategy=strategy, start=dict(start or {})),
+        provenance=provenance(
+            likelihood,
+            ("iminuit", "numpy", "scipy"),
+            strategy=strategy,
+            start={n: float(x) for n, x in zip(names, origin, strict=True)},
+        ),
         interval_function=intervals if minuit.valid else None,
     )
 
@@ -88,7 +96,8 @@ def _descend(likelihood: Likelihood, origin: np.ndarray, scale: np.ndarray) -> n
 
     A likelihood with quadratic terms need not be convex at the start, and Minuit's own steps fail there.
     """
-    found = optimize.minimize(
+    newton: Any = optimize.minimize
+    found = newton(
         lambda x: float(likelihood.m2logl(x * scale)),
         origin / scale,
         jac=lambda x: likelihood.gradient(x * scale) * scale,
@@ -109,34 +118,51 @@ def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
     scale = np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
     for i, name in enumerate(likelihood.operators):
         if scale[i] == 0 or diagonal[i] <= 1e-12 * max(diagonal.max(), 1e-300):
-            scale[i] = _distance(likelihood, origin, i, name)
+            distance = _distance(likelihood, origin, np.eye(len(origin))[i], 2.0 ** np.arange(-20, 40))
+            if distance is None:
+                raise InputError(
+                    f"no dataset constrains {name}: -2 log L does not depend on it; "
+                    "fix it or remove it from the fit"
+                )
+            scale[i] = distance
     return np.asarray(scale)
 
 
-def _distance(likelihood: Likelihood, origin: np.ndarray, i: int, name: str) -> float:
-    steps = 2.0 ** np.arange(-20, 40)
-    points = np.repeat(origin[None], 2 * steps.size, axis=0)
-    points[:, i] += np.concatenate([steps, -steps])
+def _distance(
+    likelihood: Likelihood, origin: np.ndarray, direction: np.ndarray, steps: np.ndarray
+) -> float | None:
+    """Return the first of the steps along a direction at which -2 log L has changed by one, if any."""
+    points = origin + np.concatenate([steps, -steps])[:, None] * direction
     change = np.abs(likelihood.m2logl(points) - likelihood.m2logl(origin)).reshape(2, -1).max(axis=0)
     reached = np.flatnonzero(change > 1.0)
-    if reached.size == 0:
-        raise InputError(
-            f"no dataset constrains {name}: -2 log L does not depend on it; fix it or remove it from the fit"
-        )
-    return float(steps[reached[0]])
+    return float(steps[reached[0]]) if reached.size else None
 
 
-def _covariance(likelihood: Likelihood, best: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def _covariance(
+    likelihood: Likelihood, best: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, bool, list[str]]:
+    """Return the covariance at the minimum, whether a direction is flat, and what is to be said about it.
+
+    Without positive curvature the covariance is NaN. That alone is no flat direction: with -2 log L of fourth
+    order (an operator that enters only squared, in Asimov data) profile intervals are as good as ever.
+    """
     hessian = likelihood.hessian(best)
+    least = np.sqrt(2.0) / scale
     d = np.sqrt(np.abs(np.diag(hessian)))
+    d = np.where(d > 1e-6 * least, d, least)
     values, vectors = np.linalg.eigh(hessian / np.outer(d, d))
-    if values[0] <= 1e-10:
-        direction = vectors[:, 0] / d
-        direction /= np.abs(direction).max()
-        terms = zip(direction, likelihood.operators, strict=True)
-        text = " ".join(f"{x:+.2g} {n}" for x, n in terms if abs(x) > 0.05)
-        return np.full_like(hessian, np.nan), [f"no dataset constrains the direction {text}: a flat direction"]
-    return 2.0 * np.linalg.inv(hessian), []
+    if values[0] > 1e-10:
+        return 2.0 * np.linalg.inv(hessian), False, []
+    direction = vectors[:, 0] / d
+    flat = _distance(likelihood, best, direction, 2.0 ** np.arange(-10, 11)) is None
+    direction /= direction[np.argmax(np.abs(direction))]
+    terms = zip(direction, likelihood.operators, strict=True)
+    text = " ".join(f"{x:+.2g} {n}" for x, n in terms if abs(x) > 0.05)
+    if flat:
+        message = f"no dataset constrains the direction {text}: a flat direction; fix one of these"
+    else:
+        message = f"the curvature vanishes along {text}: no covariance there, use the profile intervals"
+    return np.full_like(hessian, np.nan), flat, [message]
 
 
 def _minos(minuit: Minuit, names: Sequence[str], scale: np.ndarray, level: float) -> pd.DataFrame:

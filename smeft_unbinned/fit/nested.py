@@ -43,6 +43,11 @@ def sample(
     Raises InputError without UltraNest, for an empty range, and when -2 log L is not finite anywhere.
     """
     ultranest = require("ultranest", "nested")
+    if nlive < 1 or not 0 < frac_remain < 1 or not 0 <= seed < 2**32:
+        raise InputError(
+            f"nlive must be positive, frac_remain between 0 and 1, and seed between 0 and 2^32 - 1; "
+            f"got {nlive}, {frac_remain} and {seed}"
+        )
     names = likelihood.operators
     box = _box(likelihood, {**likelihood.bounds, **(bounds or {})})
     lower, width = box[:, 0], box[:, 1] - box[:, 0]
@@ -62,7 +67,7 @@ def sample(
             transform=lambda u: lower + u * width,
             vectorized=True,
             log_dir=None if log_dir is None else os.fspath(log_dir),
-            resume="resume" if log_dir is not None else False,
+            resume="resume" if log_dir is not None else "overwrite",
             draw_multiple=True,
             ndraw_min=128,
         )
@@ -81,7 +86,7 @@ def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> n
     missing = [name for name in likelihood.operators if name not in bounds]
     if missing:
         fit = minimise(likelihood, levels=())
-        if not fit.valid:
+        if not (fit.valid and np.isfinite(fit.errors).all()):
             raise InputError(
                 f"no prior range is given for {', '.join(missing)} and none can be guessed "
                 f"({'; '.join(fit.messages)}); give bounds"
@@ -91,7 +96,9 @@ def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> n
     return np.array([bounds[name] for name in likelihood.operators], dtype=float)
 
 
-def _result(likelihood: Likelihood, outcome: Mapping[str, Any], box: np.ndarray, **settings: Any) -> FitResult:
+def _result(
+    likelihood: Likelihood, outcome: Mapping[str, Any], box: np.ndarray, **settings: Any
+) -> FitResult:
     names = likelihood.operators
     free = np.asarray(outcome["samples"])
     values = likelihood.coefficients(free)

@@ -20,6 +20,12 @@ FORMAT = 1
 IntervalFunction = Callable[[float], pd.DataFrame]
 
 
+def check_level(level: float) -> None:
+    """Raise InputError for a confidence level outside (0, 1)."""
+    if not 0 < level < 1:
+        raise InputError(f"the level of an interval lies between 0 and 1, got {level}")
+
+
 @dataclass(frozen=True)
 class FitResult:
     """The outcome of `minimise` or `sample`; coefficients in TeV^-2.
@@ -66,8 +72,7 @@ class FitResult:
         not from a file, any other level too. `attrs["method"]` of the frame says which.
         Raises InputError for a level outside (0, 1) or not available.
         """
-        if not 0 < level < 1:
-            raise InputError(f"the level of an interval lies between 0 and 1, got {level}")
+        check_level(level)
         if self.samples is not None:
             tail = (1 - level) / 2
             frame = self.samples.quantile([tail, 1 - tail]).T
@@ -87,8 +92,12 @@ class FitResult:
 
     def hesse_intervals(self, level: float = 0.95) -> pd.DataFrame:
         """Return the symmetric intervals of the covariance (parabolic approximation)."""
+        check_level(level)
         half = self.errors * float(stats.norm.ppf(0.5 + level / 2))
-        centre = pd.Series(self.best).loc[half.index] if self.samples is None else self.samples[half.index].mean()
+        if self.samples is None:
+            centre = pd.Series(dict(self.best)).loc[half.index]
+        else:
+            centre = self.samples[half.index].mean()
         frame = pd.DataFrame({"lower": centre - half, "upper": centre + half})
         frame.attrs["method"] = "Hesse"
         return frame
@@ -125,18 +134,30 @@ class FitResult:
             raise InputError(f"no such fit result: {path}") from None
         except (OSError, ValueError) as error:
             raise InputError(f"{path} is not a readable fit result: {error}") from error
-        if not isinstance(content, dict) or content.get("kind") != "fit result" or content.get("format") != FORMAT:
-            raise InputError(f"{path} is not a fit result of format {FORMAT}")
+        if not isinstance(content, dict) or content.get("kind") != "fit result":
+            raise InputError(f"{path} is not a fit result of this package; check the path")
+        if content.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has format version {content.get('format')}, this package reads {FORMAT}; "
+                "update smeft-unbinned"
+            )
+        try:
+            return cls._from(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path} is damaged: {error!r}; make it anew") from error
+
+    @classmethod
+    def _from(cls, content: dict[str, Any]) -> FitResult:
         names = content["operators"]
         intervals = {}
         for level, rows in content["intervals"].items():
             method = rows.pop("method")
-            intervals[float(level)] = pd.DataFrame.from_dict(rows, orient="index")
+            intervals[float(level)] = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
             intervals[float(level)].attrs["method"] = method
         samples = content["samples"]
         return cls(
             method=content["method"],
-            best=content["best"],
+            best=dict(content["best"]),
             covariance=pd.DataFrame(content["covariance"], index=names, columns=names),
             m2logl=content["m2logl"],
             valid=content["valid"],

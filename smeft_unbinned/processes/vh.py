@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from rich.progress import Progress
 
 from ..errors import InputError, nearest
 from ..events import Events
 from ..polynomial import Polynomial
+from ..progress import progress_bar
 from . import vh_couplings as vc
 from . import vh_generate as sampling
 from . import vh_kernels as kernels
@@ -200,14 +200,15 @@ def generate(
         "pt_edges": (pt_min, np.inf), "mass_range": mass_range,
     }  # fmt: skip
     sigma = Polynomial(names, np.asarray(cross_section(**options).coefficients)[0])
-    with Progress(disable=not progress, transient=True) as bar:
-        task = bar.add_task(f"{process} events", total=n)
+    with progress_bar(progress) as bar:
+        task = bar.add_task(f"{process} events", total=n, note="")
         draw = sampling.unweighted if unweighted else sampling.weighted
         rng = np.random.default_rng(seed)
         sample = draw(n, sampling.Envelope(setup), rng, lambda done: bar.update(task, completed=done))
     frame = _frame(sample.points, process)
     ratio = truth(frame, process=process, energy=energy, operators=names, density=used, scale=scale)
-    weights = np.full(n, float(sigma.constant) / n) if sample.weights is None else sample.weights
+    weights = np.ones(n) if sample.weights is None else sample.weights
+    weights = weights * (float(sigma.constant) / weights.sum())
     metadata = _metadata(setup, names, seed, sample, float(sigma.constant))
     return Events(frame, ratio, weights, sigma, metadata)
 

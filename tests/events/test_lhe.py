@@ -116,7 +116,7 @@ def test_files_of_one_process_are_averaged(tmp_path):
 def test_progress_does_not_change_the_result(tmp_path, capsys):
     path = example().write(tmp_path / "a.lhe")
     assert np.array_equal(read_lhe(path, progress=True, chunk=2).weights, read_lhe(path).weights)
-    assert "a.lhe" in capsys.readouterr().out
+    assert "a.lhe" in capsys.readouterr().err
 
 
 def test_without_pylhe(tmp_path, monkeypatch):
