@@ -9,6 +9,10 @@ from collections.abc import Iterable
 from types import ModuleType
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 100, 100
+
+
 class InputError(ValueError):
     """Input that cannot be used: the message says what came, what was expected and what to do.
 
@@ -25,7 +29,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def brief(value: object) -> str:
     """Return what came, shortened, for a message; nested aliases of a YAML file can fill the memory."""
-    return reprlib.repr(value)
+    return _SHORT.repr(value)
 
 
 def require(module: str, extra: str) -> ModuleType:

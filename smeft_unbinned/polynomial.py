@@ -242,7 +242,8 @@ class QuadraticForm(ABC):
     def _select(self, names: tuple[str, ...]) -> QuadraticForm:
         if names == self.operators:
             return self
-        return self.change_basis(names, [[float(a == b) for b in names] for a in self.operators])
+        same = [float(a == b) for a in self.operators for b in names]
+        return self.change_basis(names, np.reshape(same, (len(self.operators), len(names))))
 
 
 class Polynomial(QuadraticForm):

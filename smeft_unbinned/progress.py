@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 
 def progress_bar(enabled: bool) -> Progress:
-    """Return a bar whose tasks take the field `note`, a few words beside it; nothing shows when not enabled."""
+    """Return a bar whose tasks take the field `note`, a few words beside it; hidden when not enabled."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -26,11 +26,19 @@ FORMAT = 1
 """Version of the file format; files of a later one are refused."""
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that `path` is never half-written."""
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return the path if a file can be written there; long work asks before it starts."""
     target = Path(path)
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"cannot write {target}: the folder {target.parent} is read-only; choose another")
+    return target
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that `path` is never half-written."""
+    target = check_target(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:

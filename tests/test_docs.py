@@ -29,7 +29,6 @@ def title(page: Path) -> str:
     return page.name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if any(blocks(p, "python"))], ids=title)
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -12,12 +12,21 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
+from ..storage import check_target
 
 console = Console() if Console().is_terminal else Console(width=120)
 F = Callable[..., Any]
 
-output_file = click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-                           help="File to write.")  # fmt: skip
+
+def _target(_: click.Context, __: click.Parameter, value: Path) -> Path:
+    """Refuse a file that cannot be written before the work starts."""
+    return check_target(value)
+
+
+output_file = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, callback=_target,
+    help="File to write.",
+)  # fmt: skip
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
 luminosity_option = click.option("--luminosity", type=float, help="Integrated luminosity, fb^-1.")
 efficiency_option = click.option(
