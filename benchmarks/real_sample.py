@@ -2,8 +2,8 @@
 
 python benchmarks/real_sample.py FILE.lhe.gz [--epochs 40 --replicas 5]
 
-Compares the mean of the network's r over held-out events with sigma(c)/sigma(0) from the weights of all events
-at 20 random c in [-1, 1]^n, in standard errors of that mean; exit code 1 when one is off by more than three.
+Compares the mean of the network's r over held-out events with sigma(c)/sigma(0) from the weights of all
+events at 20 random c in [-1, 1]^n, in standard errors of that mean; exit code 1 beyond three.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def main() -> int:
     pulls = (mean - target) / error
     worst = float(np.abs(pulls).max())
     print(
-        f"mean of r against sigma(c)/sigma(0): largest |pull| {worst:.2f}, rms {np.sqrt(np.mean(pulls**2)):.2f}"
+        f"mean of r against sigma(c)/sigma(0): largest |pull| {worst:.2f}, "
+        f"rms {np.sqrt(np.mean(pulls**2)):.2f}"
     )
     print(f"smallest r over held-out events: {ratios.min():.3g}")
     dataset = export(estimator, held_out, name="vbf", luminosity=100.0, efficiency=0.01)

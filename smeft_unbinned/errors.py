@@ -8,7 +8,6 @@ import reprlib
 from collections.abc import Iterable
 from types import ModuleType
 
-
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 100, 100
 

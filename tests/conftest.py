@@ -53,7 +53,11 @@ def _events(seed: int = 0, n: int = 60, operators: tuple[str, ...] = OPERATORS) 
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"pt": rng.exponential(100.0, n), "phi": rng.uniform(-np.pi, np.pi, n)})
     return Events(
-        frame, _ratios(seed, n, operators).dense(), rng.uniform(1, 2, n), None, {"process": "toy", "seed": seed}
+        frame,
+        _ratios(seed, n, operators).dense(),
+        rng.uniform(1, 2, n),
+        None,
+        {"process": "toy", "seed": seed},
     )
 
 

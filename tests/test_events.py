@@ -54,7 +54,7 @@ def test_a_split_is_disjoint_reproducible_and_keeps_the_rate(make_events) -> Non
         assert part.weights.sum() == pytest.approx(e.weights.sum())
     np.testing.assert_array_equal(e.split(0.3, seed=1)[0].features, a.features)
     assert not np.array_equal(e.split(0.3, seed=2)[0].features, a.features)
-    with pytest.raises(InputError, match="fraction of 1.0 leaves one part of 50 events empty"):
+    with pytest.raises(InputError, match=r"fraction of 1.0 leaves one part of 50 events empty"):
         e.split(1.0, seed=1)
 
 
@@ -67,7 +67,11 @@ def test_events_do_not_follow_later_changes_of_their_input() -> None:
 
 
 def test_a_saved_file_loads_unchanged(make_events, tmp_path: Path) -> None:
-    for e in (make_events(), Events(frame()), Events(frame(), cross_section=Polynomial(["cHW"], [2.0, 0, 1]))):
+    for e in (
+        make_events(),
+        Events(frame()),
+        Events(frame(), cross_section=Polynomial(["cHW"], [2.0, 0, 1])),
+    ):
         e.save(tmp_path / "events.safetensors")
         f = Events.load(tmp_path / "events.safetensors")
         pd.testing.assert_frame_equal(f.features, e.features)
@@ -81,7 +85,7 @@ def test_a_saved_file_loads_unchanged(make_events, tmp_path: Path) -> None:
 
 
 def test_an_unknown_feature_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="unknown feature 'pT'; known are pt, eta. Did you mean 'pt'"):
+    with pytest.raises(InputError, match=r"unknown feature 'pT'; known are pt, eta. Did you mean 'pt'"):
         Events(frame()).column("pT")
 
 
@@ -99,9 +103,15 @@ def truth(n: int = 4, value: float = 0.1) -> Polynomial:
         ({"features": np.ones((3, 2))}, r"got ndarray of shape \(3, 2\)"),
         ({"features": frame().assign(eta="forward")}, "feature 'eta' holds .*, expected numbers"),
         ({"features": frame().set_axis(["pt", "pt"], axis=1)}, "distinct; repeated: pt"),
-        ({"features": frame().assign(eta=[0, np.nan, 1, np.inf])}, "'eta' is not finite in 2 of 4 .* event 1 "),
+        (
+            {"features": frame().assign(eta=[0, np.nan, 1, np.inf])},
+            "'eta' is not finite in 2 of 4 .* event 1 ",
+        ),
         ({"weights": np.ones(3)}, r"weights have shape \(3,\), expected \(4,\)"),
-        ({"weights": np.array([1, 1, np.inf, 1])}, r"weight is not finite in 1 of 4 events, first in event 2 \(inf\)"),
+        (
+            {"weights": np.array([1, 1, np.inf, 1])},
+            r"weight is not finite in 1 of 4 events, first in event 2 \(inf\)",
+        ),
         ({"truth": truth(3)}, r"truth has batch \(3,\), expected \(4,\)"),
         ({"truth": truth(value=np.nan)}, "truth polynomial is not finite in 1 of 4 events, first in event 2"),
         ({"cross_section": truth()}, r"cross_section has batch \(4,\), expected none"),

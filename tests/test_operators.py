@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smeft_unbinned import InputError, Polynomial
-from smeft_unbinned.operators import BASES, WARSAW_IN_SMEFIT, expressible, translate, translatable, translation
+from smeft_unbinned.operators import (
+    BASES,
+    WARSAW_IN_SMEFIT,
+    expressible,
+    translatable,
+    translate,
+    translation,
+)
 from smeft_unbinned.polynomial import size
 
 
@@ -51,5 +58,7 @@ def test_what_can_be_expressed() -> None:
 def test_what_cannot_is_an_error_with_a_remedy() -> None:
     with pytest.raises(InputError, match=r"cHWtil, xyz of basis 'warsaw' cannot be written.*restrict\(\)"):
         translation(["cHW", "cHWtil", "xyz"], "warsaw", "smefit")
-    with pytest.raises(InputError, match="unknown basis 'Warsaw'; known are smefit, warsaw. Did you mean 'warsaw'"):
+    with pytest.raises(
+        InputError, match=r"unknown basis 'Warsaw'; known are smefit, warsaw. Did you mean 'warsaw'"
+    ):
         translation(["cHW"], "Warsaw", "smefit")

@@ -77,9 +77,7 @@ def test_pack_and_unpack_are_inverse(seed: int, n: int) -> None:
     matrix = unpack(packed)
     np.testing.assert_array_equal(matrix, matrix.swapaxes(-1, -2))
     np.testing.assert_allclose(pack(matrix), packed, rtol=1e-15)
-    np.testing.assert_allclose(
-        Polynomial.from_matrix(NAMES[:n], matrix).coefficients, packed, rtol=1e-15
-    )
+    np.testing.assert_allclose(Polynomial.from_matrix(NAMES[:n], matrix).coefficients, packed, rtol=1e-15)
 
 
 @FORMS
@@ -92,7 +90,9 @@ def test_align_and_restrict_commute_with_evaluate(make, seed: int, n: int) -> No
     np.testing.assert_allclose(form.align(wider).evaluate(point), form.evaluate(own), rtol=1e-10, atol=1e-12)
     fewer = form.operators[: n - 1][::-1]
     kept = {name: own[name] for name in fewer}
-    np.testing.assert_allclose(form.restrict(fewer).evaluate(kept), form.evaluate(kept), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        form.restrict(fewer).evaluate(kept), form.evaluate(kept), rtol=1e-10, atol=1e-12
+    )
     assert form.restrict(fewer).operators == fewer
     assert isinstance(form.align(wider), type(form))
 
@@ -191,7 +191,9 @@ def test_torch_differentiates(make) -> None:
     np.testing.assert_allclose(a.grad, form.gradient({"cHW": 0.3})[0, 0], rtol=1e-12)
     inside = Polynomial(form.operators, torch.as_tensor(form.dense().coefficients))
     np.testing.assert_allclose(inside.evaluate(np.array([0.3, -0.4, 0.2])), form.evaluate([0.3, -0.4, 0.2]))
-    np.testing.assert_allclose(inside.restrict(["cHu"]).coefficients, form.dense().restrict(["cHu"]).coefficients)
+    np.testing.assert_allclose(
+        inside.restrict(["cHu"]).coefficients, form.dense().restrict(["cHu"]).coefficients
+    )
 
 
 def test_forms_without_operators_are_constants() -> None:

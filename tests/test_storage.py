@@ -23,7 +23,9 @@ ARRAYS = {
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    storage.write(tmp_path / "x.safetensors", "thing", ARRAYS, {"name": "é", "nested": {"list": [1, None, True]}})
+    storage.write(
+        tmp_path / "x.safetensors", "thing", ARRAYS, {"name": "é", "nested": {"list": [1, None, True]}}
+    )
     return tmp_path / "x.safetensors"
 
 
@@ -72,7 +74,9 @@ def test_a_changed_array_is_named(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 0x80
     file.write_bytes(data)
-    with pytest.raises(InputError, match=r"x.safetensors is damaged: checksum mismatch in \w+; fetch it again"):
+    with pytest.raises(
+        InputError, match=r"x.safetensors is damaged: checksum mismatch in \w+; fetch it again"
+    ):
         storage.read(file, "thing")
 
 
@@ -84,7 +88,7 @@ def test_a_truncated_file_is_refused(file: Path, keep: int) -> None:
 
 
 def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file: .*y.safetensors. Did you mean 'x.safetensors'"):
+    with pytest.raises(InputError, match=r"no such file: .*y.safetensors. Did you mean 'x.safetensors'"):
         storage.read(tmp_path / "y.safetensors", "thing")
     with pytest.raises(InputError, match="holds 'thing', expected 'other'; check the path"):
         storage.read(file, "other")
@@ -108,7 +112,7 @@ def test_a_later_format_is_refused(tmp_path: Path, version: object) -> None:
 def test_a_file_that_lacks_an_entry_is_refused(file: Path) -> None:
     arrays, manifest = storage.read(file, "thing")
     for content in (arrays, manifest):
-        with pytest.raises(InputError, match="x.safetensors lacks the entry 'ratios'"):
+        with pytest.raises(InputError, match=r"x.safetensors lacks the entry 'ratios'"):
             content["ratios"]
     assert arrays.get("ratios") is None
 
@@ -142,12 +146,12 @@ def test_an_interrupted_write_leaves_the_old_file(file: Path, monkeypatch: pytes
 
 
 def test_unwritable_targets_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="folder .*absent does not exist; create it first"):
+    with pytest.raises(InputError, match=r"folder .*absent does not exist; create it first"):
         storage.write(tmp_path / "absent" / "x", "thing", {}, {})
     assert not (tmp_path / "absent").exists()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="cannot write .*folder"):
+    with pytest.raises(InputError, match=r"cannot write .*folder"):
         storage.write_text(tmp_path / "folder", "x")
-    with pytest.raises(InputError, match="metadata must be of JSON types, but: .*object"):
+    with pytest.raises(InputError, match=r"metadata must be of JSON types, but: .*object"):
         storage.write(tmp_path / "x", "thing", {}, {"a": object()})
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]

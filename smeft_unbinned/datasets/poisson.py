@@ -67,7 +67,7 @@ def histogram(
     inside = np.ones(len(events), dtype=bool)
     for feature, values in edges.items():
         b = np.asarray(values, dtype=float)
-        if b.ndim != 1 or b.size < 2 or np.any(np.diff(b) <= 0):
+        if b.ndim != 1 or b.size < 2 or not np.all(b[1:] > b[:-1]):
             raise InputError(f"edges of {feature!r} must increase and be at least two, got {list(values)}")
         where = np.searchsorted(b, events.column(feature), side="right") - 1
         inside &= (where >= 0) & (where < b.size - 1)

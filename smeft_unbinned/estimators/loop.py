@@ -85,6 +85,8 @@ def run(
         report(state.epoch, training.numpy(), validation.numpy())
         if checkpoint is not None:
             _store(checkpoint, state, optimiser, fingerprint)
+    if not bool(torch.isfinite(state.best_loss).all()):
+        raise InputError("the training diverged: no epoch has a finite loss; lower learning_rate or clip")
     return state
 
 

@@ -45,8 +45,10 @@ class TrainSettings:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.validation < 1:
             raise InputError(f"validation is a fraction between 0 and 1, got {self.validation}")
-        if self.learning_rate <= 0 or self.clip <= 0 or self.weight_decay < 0:
+        if not (self.learning_rate > 0 and self.clip > 0 and self.weight_decay >= 0):
             raise InputError("learning_rate and clip must be positive, weight_decay not negative")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative, got {self.seed}")
         object.__setattr__(self, "hidden", tuple(int(h) for h in self.hidden))
         if not self.hidden or min(self.hidden) < 1:
             raise InputError(f"hidden needs at least one positive width, got {self.hidden}")

@@ -51,6 +51,8 @@ def train(
     Raises InputError for events without truth and for settings, features or operators that do not fit.
     """
     truth = _truth(events, operators)
+    if not truth.operators or (features is not None and len(features) == 0):
+        raise InputError("training needs at least one operator and at least one feature")
     settings = _settings(settings or TrainSettings(), changes, len(truth.operators))
     for name in features or ():
         events.column(name)

@@ -144,10 +144,19 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet(progress: bool) -> Iterator[None]:
+    """Keep UltraNest's log to warnings unless asked, and take away the handlers that it leaves behind."""
     logger = logging.getLogger("ultranest")
-    level = logger.level
-    logger.setLevel(logging.INFO if progress else logging.WARNING)
+    before, level = list(logger.handlers), logger.level
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return record.levelno >= (logging.INFO if progress else logging.WARNING)
+
+    logger.addFilter(wanted)
     try:
         yield
     finally:
+        logger.removeFilter(wanted)
         logger.setLevel(level)
+        for handler in [h for h in logger.handlers if h not in before]:
+            logger.removeHandler(handler)
+            handler.close()

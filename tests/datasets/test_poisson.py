@@ -1,0 +1,104 @@
+"""PoissonDataset: its definition, the rate-only limit, and its approach to the unbinned likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+from smeft_unbinned import Events, InputError, PoissonDataset, Polynomial, export, histogram
+
+POINTS = np.array([[0.5, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.7], [-0.4, 0.05, 0.3], [0.2, -0.08, -0.5]])
+
+
+def yields(seed: int = 1, bins: int = 4) -> Polynomial:
+    a = np.random.default_rng(seed).normal(size=(bins, 3, 3))
+    return Polynomial.from_matrix(["cHW", "cHu"], a.swapaxes(1, 2) @ a + 5 * np.eye(3))
+
+
+def test_it_is_minus_twice_the_log_of_poisson_probabilities() -> None:
+    counts, y = np.array([3, 0, 7, 12]), yields()
+    d = PoissonDataset("a", y, counts)
+    for c in ([0.3, -0.2], [1.0, 2.0]):
+        ratio = poisson.logpmf(counts, y.evaluate(c)) - poisson.logpmf(counts, y.evaluate([0, 0]))
+        assert d.m2logl(c) == pytest.approx(-2 * ratio.sum(), rel=1e-10)
+
+
+def test_without_counts_the_data_are_the_sm_expectation() -> None:
+    d = PoissonDataset("a", yields())
+    np.testing.assert_allclose(d.weights, yields().constant)
+    np.testing.assert_allclose(d.gradient([0.0, 0.0]), 0.0, atol=1e-12)
+
+
+def test_one_bin_is_the_rate_only_likelihood(zh_events: Events) -> None:
+    own = Events(zh_events.features, zh_events.truth, zh_events.weights)
+    d = histogram("one", own, {"pt_z": [0.0, 1e5]}, scale=100.0)
+    nu = own.cross_section * 100.0
+    n, expected = float(nu.constant), nu.evaluate(POINTS)
+    np.testing.assert_allclose(d.m2logl(POINTS), 2 * (expected - n) - 2 * n * np.log(expected / n), rtol=1e-9)
+    assert len(d) == 1
+
+
+def test_finer_bins_approach_the_unbinned_likelihood_from_below(zh_events: Events) -> None:
+    """-2 log L of Asimov data can only shrink when bins are merged (Jensen's inequality).
+
+    So the unbinned limit is the tightest, and limits from finer and finer bins approach it from above.
+    """
+    own = Events(zh_events.features, zh_events.truth, zh_events.weights)
+    unbinned = export(None, own, luminosity=0.1).m2logl(POINTS)
+    last = np.zeros(len(POINTS))
+    masses, angles = np.quantile(own.column("m_zh"), [0, 1]), (-np.pi, np.pi + 1e-9)
+    for bins in (1, 2, 8, 32, 128):
+        edges = {
+            "m_zh": np.geomspace(masses[0], masses[1] * 1.001, bins + 1),
+            "phi_l": np.linspace(*angles, min(bins, 8) + 1),
+        }
+        value = histogram("fine", own, edges, scale=100.0).m2logl(POINTS)
+        assert np.all(value >= last - 1e-9)
+        assert np.all(value <= unbinned + 1e-9)
+        last = value
+    assert np.all(last > 0.5 * unbinned)
+
+
+def test_a_histogram_counts_what_a_loop_counts(make_events) -> None:
+    e = make_events(n=50)
+    edges = {"pt": [0.0, 50.0, 100.0, 200.0], "phi": [-2.0, 0.0, 3.0]}
+    d = histogram("h", e, edges, scale=2.0, basis="warsaw")
+    c, expected = {"cHW": 0.3, "cHu": 0.1}, {}
+    for i, (pt, phi) in enumerate(zip(e.column("pt"), e.column("phi"), strict=True)):
+        if pt < 200 and -2 <= phi < 3:
+            bin_ = (sum(pt >= x for x in edges["pt"]), sum(phi >= x for x in edges["phi"]))
+            expected[bin_] = expected.get(bin_, 0.0) + 2.0 * e.weights[i] * e.truth[i].evaluate(c)
+    np.testing.assert_allclose(np.sort(d.yields.evaluate(c)), np.sort(list(expected.values())), rtol=1e-10)
+    assert d.metadata["edges"]["phi"] == [-2.0, 0.0, 3.0]
+
+
+def test_without_edges_the_histogram_is_one_bin(make_events) -> None:
+    e = make_events()
+    d = histogram("h", e, {})
+    assert d.yields.evaluate({"cHW": 0.3})[0] == pytest.approx(float(e.cross_section.evaluate({"cHW": 0.3})))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda e: histogram("h", e, {"pT": [0, 1]}), "unknown feature 'pT'.*Did you mean 'pt'"),
+        (lambda e: histogram("h", e, {"pt": [0, 0]}), r"edges of 'pt' must increase .* got \[0, 0\]"),
+        (lambda e: histogram("h", e, {"pt": [0]}), "at least two"),
+        (lambda e: histogram("h", e, {"pt": [0, np.nan, 1]}), "must increase"),
+        (lambda e: histogram("h", e, {"pt": [-2, -1]}), "none of the 60 events lies inside the edges of pt"),
+        (lambda e: histogram("h", Events(e.features), {"pt": [0, 1]}), "needs events with truth"),
+        (
+            lambda e: PoissonDataset("h", yields() * np.array([1, 0, 1, -1.0])),
+            "2 bins have no positive SM yield",
+        ),
+        (lambda e: PoissonDataset("h", yields() * np.nan), "4 bins have no positive SM yield"),
+        (lambda e: PoissonDataset("h", yields().sum()), r"yields need one batch axis \(bins\)"),
+        (lambda e: PoissonDataset("h", yields(), [1, 2, -3, 4]), "1 negative weights"),
+        (lambda e: PoissonDataset("h", yields(), [1, 2]), r"4 ratios but weights of shape \(2,\)"),
+        (lambda e: PoissonDataset("h", yields(), basis="mass"), "unknown basis 'mass'"),
+    ],
+)
+def test_unusable_input_is_refused(make_events, call, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call(make_events())

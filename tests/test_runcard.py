@@ -1,0 +1,214 @@
+"""Runcard: a card becomes a likelihood, and every mistake in one is an InputError that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smeft_unbinned import InputError, Likelihood, Runcard
+from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED, parse
+
+BINNED = "ZH_14TeV_STXS"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_unbinned) -> Path:
+    make_unbinned(1, operators=("cHW", "cHq1", "cHWtil")).save(tmp_path / "zh.safetensors")
+    return tmp_path
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "result_ID": "test",
+        "datasets": [BINNED, {"name": "zh", "unbinned": "zh.safetensors"}],
+        "coefficients": {"OpW": {"min": -1, "max": 2}, "OpqMi": {"min": -3, "max": 3}},
+    }
+    return {**content, **changes}
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    (folder / "card.yaml").write_text(yaml.safe_dump(content))
+    return folder / "card.yaml"
+
+
+def test_a_card_becomes_a_likelihood_of_both_kinds_of_data(folder: Path) -> None:
+    runcard = Runcard.load(write(folder, card()))
+    likelihood = runcard.likelihood()
+    assert likelihood.operators == ("OpW", "OpqMi")
+    assert likelihood.bounds == runcard.bounds == {"OpW": (-1.0, 2.0), "OpqMi": (-3.0, 3.0)}
+    assert [d.name for d in likelihood.datasets] == ["binned", "zh"]
+    assert runcard.output == folder / "results" / "test"
+    values = likelihood.terms({"OpW": 0.3})
+    assert set(values) == {"binned", "zh"}
+    assert all(v != 0 for v in values.values())
+
+
+def test_both_bases_give_the_same_physics(folder: Path) -> None:
+    """cHq1 alone in the Warsaw basis is OpqMi alone in SMEFiT's; cHq3 alone is O3pq - OpqMi."""
+    smefit = Runcard.from_dict(card(coefficients={"OpW": {}, "OpqMi": {}, "O3pq": {}}), folder).likelihood()
+    free = {"cHW": {}, "cHq1": {}, "cHq3": {}}
+    warsaw = Runcard.from_dict(card(basis="warsaw", coefficients=free), folder).likelihood()
+    alone = Runcard.from_dict(card(basis="warsaw", coefficients={"cHq3": {}}, datasets=[BINNED]), folder)
+    point = {"cHW": 0.3, "cHq1": -0.1, "cHq3": 0.05}
+    same = {"OpW": 0.3, "OpqMi": -0.15, "O3pq": 0.05}
+    assert warsaw.m2logl(point) == pytest.approx(float(smefit.m2logl(same)))
+    expected = smefit.terms({"OpqMi": -0.05, "O3pq": 0.05})["binned"]
+    assert alone.likelihood().m2logl({"cHq3": 0.05}) == pytest.approx(float(expected))
+
+
+def test_fixed_and_dependent_coefficients_reach_the_likelihood(folder: Path) -> None:
+    block = {"OpW": {}, "OpqMi": {"constrain": [{"OpW": 2.0}]}, "OpB": {"constrain": True, "value": 0.1}}
+    likelihood = Runcard.from_dict(card(coefficients=block), folder).likelihood()
+    free = Runcard.from_dict(card(coefficients={"OpW": {}, "OpqMi": {}, "OpB": {}}), folder).likelihood()
+    assert likelihood.m2logl({"OpW": 0.2}) == pytest.approx(
+        float(free.m2logl({"OpW": 0.2, "OpqMi": 0.4, "OpB": 0.1}))
+    )
+    assert likelihood.coefficients([0.2]) == pytest.approx({"OpW": 0.2, "OpqMi": 0.4, "OpB": 0.1})
+
+
+def test_the_card_of_smefit_is_read_here(folder: Path) -> None:
+    chi2 = {"zh": {"path": "plugins.smefit.unbinned", "file": "zh.safetensors"}}
+    content = card(datasets=[{"name": BINNED, "order": "LO"}], external_chi2=chi2)
+    content |= dict.fromkeys(SAMPLER_KEYS, 1) | dict.fromkeys(UNSUPPORTED)
+    ours, theirs = Runcard.from_dict(card(), folder), Runcard.from_dict(content, folder)
+    assert theirs.likelihood().m2logl([0.1, 0.2]) == pytest.approx(
+        float(ours.likelihood().m2logl([0.1, 0.2]))
+    )
+
+
+def test_relative_paths_start_at_the_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(folder, card(datasets=[{"name": "zh", "unbinned": "zh.safetensors"}]))
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert isinstance(Runcard.load(path).likelihood(), Likelihood)
+    monkeypatch.chdir(folder)
+    assert isinstance(Runcard.load("card.yaml").likelihood(), Likelihood)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"datsets": []}, "unknown key 'datsets'; known are datasets, .*Did you mean 'datasets'"),
+        ({3: 1}, "unknown key 3"),
+        ({"datasets": ...}, "needs the key 'datasets' with at least one entry"),
+        ({"coefficients": {}}, "needs the key 'coefficients'"),
+        ({"datasets": "ZH"}, "datasets must be a list, got str"),
+        ({"datasets": [{"order": "LO"}]}, "a dataset entry needs a name"),
+        ({"datasets": [3]}, "a dataset entry needs a name, got 3"),
+        ({"datasets": [{"name": "a", "ordr": "LO"}]}, "dataset a: unknown key 'ordr'. Did you mean 'order'"),
+        ({"datasets": [{"name": "a", "order": 1}]}, "dataset a: order must be text, got 1"),
+        ({"datasets": ["a", {"name": "a"}]}, "datasets listed twice: a"),
+        ({"coefficients": ["OpW"]}, r"coefficients must be dict, got \['OpW'\]"),
+        ({"use_quad": "yes"}, "use_quad must be bool, got 'yes'"),
+        ({"nlive": True}, "nlive must be int, got True"),
+        ({"nlive": 0}, "nlive must lie between 1 and .*got 0"),
+        ({"frac_remain": 1.5}, "frac_remain must lie between .*got 1.5"),
+        ({"frac_remain": float("nan")}, "frac_remain must lie between"),
+        ({"seed": -1}, "seed must lie between 0 and 4294967295, got -1"),
+        ({"basis": "warsow"}, "unknown basis 'warsow'; known are smefit, warsaw. Did you mean 'warsaw'"),
+        ({"rge": {"init_scale": 1}}, "rge is not supported; remove it"),
+        ({"external_chi2": ["a"]}, "external_chi2 must be a mapping"),
+        ({"external_chi2": {"a": {"path": "other.py"}}}, "'a' is not an unbinned dataset of this package"),
+    ],
+)
+def test_a_mistake_in_a_card_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^my card:? .*{message}"):
+        Runcard.from_dict({k: v for k, v in {**card(), **changes}.items() if v is not ...}, source="my card")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"coefficients": {"OpWW": {}}},
+            "no dataset constrains OpWW; known operators .*Did you mean 'OpWB?'",
+        ),
+        ({"coefficients": {"cHW": {}}}, "no dataset constrains cHW"),
+        ({"coefficients": {"OpW": {"min": 1, "max": 0}}}, "coefficient OpW: the prior range .* is empty"),
+        ({"datasets": ["ZH_14TeV_STSX"]}, "datasets not found .*ZH_14TeV_STSX"),
+        ({"datasets": [{"name": "zh", "unbinned": "zh.safetensor"}]}, "no such file: .*Did you mean 'zh.saf"),
+        ({"datasets": [{"name": "binned", "unbinned": "zh.safetensors"}, BINNED]}, "repeated: binned"),
+        ({"data_path": "absent"}, "no such folder"),
+    ],
+)
+def test_a_mistake_about_the_data_is_named(folder: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        Runcard.from_dict(card(**changes), folder).likelihood()
+
+
+def test_files_that_are_no_cards_are_refused(folder: Path) -> None:
+    write(folder, card())
+    with pytest.raises(InputError, match=r"no such runcard: .*cart.yaml. Did you mean 'card.yaml'"):
+        Runcard.load(folder / "cart.yaml")
+    with pytest.raises(InputError, match="not a readable YAML runcard"):
+        Runcard.load(folder)
+    bad = folder / "bad.yaml"
+    for content in (b"a: [1, 2", b"\xff\xfe\x00a", b"[" * 5000, b"2020-99-99", b"!!bool x", b"? {a: b}\n: 1"):
+        bad.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad.yaml is not a readable YAML runcard"):
+            Runcard.load(bad)
+    for content in (b"", b"- a", b"text"):
+        bad.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad.yaml must hold keys and values"):
+            Runcard.load(bad)
+    bad.write_bytes(b"a: " + b"x" * 5 * 2**20)
+    with pytest.raises(InputError, match="larger than 4 MiB"):
+        Runcard.load(bad)
+
+
+def test_nested_aliases_do_not_fill_the_memory(folder: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    (folder / "bomb.yaml").write_text("\n".join([*lines, "datasets: [*a29]", "coefficients: {OpW: *a29}"]))
+    with pytest.raises(InputError, match="unknown key 'a0'"):
+        Runcard.load(folder / "bomb.yaml")
+    content = yaml.safe_load((folder / "bomb.yaml").read_text())
+    for changes in ({"datasets": content["datasets"]}, {"coefficients": content["datasets"]}):
+        with pytest.raises(InputError) as caught:
+            Runcard.from_dict(card(**changes))
+        assert len(str(caught.value)) < 10_000
+    with pytest.raises(InputError, match="coefficient OpW"):
+        _ = Runcard.from_dict(card(coefficients=content["coefficients"])).bounds
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+names = st.sampled_from(["name", "order", "unbinned", "path", "file", "min", "max", "constrain", "a"])
+anything = st.recursive(
+    scalars,
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(names | scalars, x, max_size=3),
+    max_leaves=15,
+)
+fields = st.sampled_from([*Runcard.__dataclass_fields__, "external_chi2", *UNSUPPORTED[:1], "nlve"])
+
+
+@given(st.dictionaries(fields | st.text(max_size=5), anything, max_size=5))
+def test_random_cards_are_read_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        runcard = Runcard.from_dict({**card(), **changes})
+        _ = runcard.bounds
+    except InputError:
+        return
+    assert runcard.datasets
+    assert isinstance(runcard.output, Path)
+
+
+@given(st.text(alphabet="ab:-[]{}&*!? \n\t'\"#|>%@,0127.eE+_", max_size=40))
+def test_random_yaml_is_read_or_a_value_error(text: str) -> None:
+    try:
+        content = parse(text)
+    except ValueError:
+        return
+    with pytest.raises(InputError):
+        Runcard.from_dict(content)
+
+
+def test_defaults_are_recorded_in_the_card(folder: Path) -> None:
+    runcard = Runcard.load(write(folder, card(nlive=123, seed=None)))
+    assert (runcard.nlive, runcard.seed, runcard.basis, runcard.use_quad) == (123, 0, "smefit", True)
+    assert np.isclose(runcard.frac_remain, 0.01)
