@@ -53,7 +53,11 @@ class PoissonDataset(ExtendedTerm):
 
 
 def histogram(
-    name: str, events: Events, edges: Mapping[str, Sequence[float]], scale: float = 1.0, basis: str = "warsaw"
+    name: str,
+    events: Events,
+    edges: Mapping[str, Sequence[float]],
+    scale: float = 1.0,
+    basis: str | None = None,
 ) -> PoissonDataset:
     """Bin events with truth in one or more features: the binned version of the same sample.
 
@@ -79,4 +83,9 @@ def histogram(
     total = np.zeros((bins.size, events.truth.coefficients.shape[1]))
     np.add.at(total, index, events.truth.coefficients[inside] * weights[:, None])
     metadata = {"edges": {feature: [float(x) for x in values] for feature, values in edges.items()}}
-    return PoissonDataset(name, Polynomial(events.truth.operators, total), basis=basis, metadata=metadata)
+    return PoissonDataset(
+        name,
+        Polynomial(events.truth.operators, total),
+        basis=basis or events.metadata.get("basis", "warsaw"),
+        metadata=metadata,
+    )

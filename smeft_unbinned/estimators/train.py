@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ..errors import InputError, nearest
@@ -63,7 +64,7 @@ def train(
     growth = Growth.fit(inputs, unpack(truth.coefficients).diagonal(axis1=1, axis2=2)[:, 1:])
     sizes = growth(inputs)
     sample, holdout = _samples(inputs, Labels.scaled(truth, sizes), emphasised(weights, sizes), settings)
-    fingerprint = _fingerprint(frame.to_numpy(), truth, weights, settings)
+    fingerprint = _fingerprint(frame, truth, weights, settings)
     wall, cpu = time.perf_counter(), time.process_time()
     with _reporter(settings, progress) as report:
         state = loop.run(sample, holdout, settings, report, checkpoint, fingerprint)
@@ -160,9 +161,14 @@ def _samples(
 
 
 def _fingerprint(
-    features: np.ndarray, truth: Polynomial, weights: np.ndarray, settings: TrainSettings
+    features: pd.DataFrame, truth: Polynomial, weights: np.ndarray, settings: TrainSettings
 ) -> str:
-    parts = [checksum(features), checksum(truth.coefficients), checksum(weights)]
+    parts = [
+        checksum(features.to_numpy()),
+        *features.columns,
+        checksum(truth.coefficients),
+        checksum(weights),
+    ]
     parts += [json.dumps(settings.manifest(), sort_keys=True), *truth.operators]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 

@@ -103,7 +103,7 @@ class FitResult:
         return frame
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write JSON, whole or not at all."""
+        """Write JSON, whole or not at all; numbers that are not finite become null."""
         content = {
             "kind": "fit result",
             "format": FORMAT,
@@ -123,7 +123,7 @@ class FitResult:
             "logz_error": self.logz_error,
             "provenance": dict(self.provenance),
         }
-        write_text(path, json.dumps(content, indent=1))
+        write_text(path, json.dumps(_null(content), indent=1, allow_nan=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FitResult:
@@ -152,13 +152,15 @@ class FitResult:
         intervals = {}
         for level, rows in content["intervals"].items():
             method = rows.pop("method")
-            intervals[float(level)] = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
+            intervals[float(level)] = pd.DataFrame.from_dict(
+                rows, orient="index", columns=["lower", "upper"], dtype=float
+            )
             intervals[float(level)].attrs["method"] = method
         samples = content["samples"]
         return cls(
             method=content["method"],
             best=dict(content["best"]),
-            covariance=pd.DataFrame(content["covariance"], index=names, columns=names),
+            covariance=pd.DataFrame(content["covariance"], index=names, columns=names, dtype=float),
             m2logl=content["m2logl"],
             valid=content["valid"],
             messages=tuple(content["messages"]),
@@ -182,7 +184,7 @@ class FitResult:
             "best_fit_point": dict(self.best),
             "free_parameters": list(self.operators),
         }
-        write_text(path, json.dumps(content))
+        write_text(path, json.dumps(_null(content), allow_nan=False))
 
     def table(self, levels: tuple[float, ...] = (0.68, 0.95)) -> pd.DataFrame:
         """Return best values, errors and intervals side by side, one row per free coefficient."""
@@ -191,3 +193,12 @@ class FitResult:
             limits = self.intervals(level).loc[list(self.operators)]
             frame[f"{level:.0%} lower"], frame[f"{level:.0%} upper"] = limits["lower"], limits["upper"]
         return frame
+
+
+def _null(content: Any) -> Any:
+    """Return JSON types with null in place of numbers that JSON does not know."""
+    if isinstance(content, Mapping):
+        return {key: _null(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_null(value) for value in content]
+    return None if isinstance(content, float) and not np.isfinite(content) else content
