@@ -12,6 +12,7 @@ from smeft_unbinned.operators import (
     BASES,
     WARSAW_IN_SMEFIT,
     expressible,
+    incomplete,
     translatable,
     translate,
     translation,
@@ -62,3 +63,10 @@ def test_what_cannot_is_an_error_with_a_remedy() -> None:
         InputError, match=r"unknown basis 'Warsaw'; known are smefit, warsaw. Did you mean 'warsaw'"
     ):
         translation(["cHW"], "Warsaw", "smefit")
+
+
+def test_what_a_translation_leaves_out_is_named() -> None:
+    """O3pq moves cHq1 and cHq3 together: one of them alone does not describe it."""
+    assert incomplete(["cHW", "cHq1"], "warsaw", "smefit") == {"O3pq": ["cHq3"]}
+    assert incomplete(["cHq1", "cHq3"], "warsaw", "smefit") == {}
+    assert incomplete(["cHq3"], "warsaw", "warsaw") == {}

@@ -6,7 +6,6 @@ import ast
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,21 +19,6 @@ MAX_LINES = 400
 FORBIDDEN_IMPORTS = {"pickle", "dill", "joblib", "shelve", "marshal", "requests", "urllib", "socket", "http"}
 FORBIDDEN_CALLS = {"eval", "exec", "__import__"}
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|tmp|root|home)" + "/")
-WITHOUT_TORCH = """
-import importlib.abc, sys
-
-class Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError("hidden", name="torch")
-
-sys.meta_path.insert(0, Hidden())
-import smeft_unbinned, smeft_unbinned.cli, smeft_unbinned.processes.vh, plugins.smefit.unbinned
-try:
-    smeft_unbinned.train
-except smeft_unbinned.InputError as error:
-    print(error)
-"""
 MERGE_MARKER = re.compile(r"(?m)^(?:<{7}|>{7}) ")
 
 
@@ -91,9 +75,3 @@ def test_public_names_import() -> None:
         assert getattr(smeft_unbinned, public) is not None
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         getattr(smeft_unbinned, "no_such_name")  # noqa: B009 (a constant name on purpose)
-
-
-def test_fit_side_runs_without_torch() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "smeft-unbinned[train]" in done.stdout

@@ -80,6 +80,12 @@ class UnbinnedChi2:
         self._matrix = matrix[[reached.index(name) for name in self.used]].T  # (card, used)
         self.dataset = dataset.restrict(self.used) if self.used else None
         self._report(dataset.name, len(dataset))
+        for name, missing in dataset.metadata.get("incomplete", {}).items():
+            if name in reached:
+                _log.warning(
+                    "Unbinned dataset %s takes no account of %s, which %s moves too",
+                    dataset.name, ", ".join(missing), name,
+                )  # fmt: skip
 
     def _report(self, name: str, events: int) -> None:
         level = logging.INFO if self.used else logging.WARNING

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import storage
 from ..errors import InputError
-from ..operators import UNITS, translation
+from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Polynomial, QuadraticForm
 from .extended import ExtendedTerm, log_ratio
 
@@ -69,11 +69,17 @@ class UnbinnedDataset(ExtendedTerm):
         )
 
     def in_basis(self, target: str) -> UnbinnedDataset:
-        """Return the dataset in the coefficients of another basis; operators unknown there are an error."""
+        """Return the dataset in the coefficients of another basis; operators unknown there are an error.
+
+        `metadata["incomplete"]` of the result names the new coefficients that also move old ones which this
+        dataset does not have (see `operators.incomplete`).
+        """
         if target == self.basis:
             return self
         names, matrix = translation(self.operators, self.basis, target)
-        return self._with(names, matrix, target)
+        dataset = self._with(names, matrix, target)
+        dataset.metadata["incomplete"] = incomplete(self.operators, self.basis, target)
+        return dataset
 
     def restrict(self, operators: Sequence[str]) -> UnbinnedDataset:
         """Return the dataset with every operator but these set to zero."""

@@ -19,7 +19,7 @@ from scipy import optimize
 from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import as_point
-from .provenance import provenance
+from .provenance import caveats, provenance
 from .result import FitResult, check_level
 
 
@@ -79,7 +79,7 @@ def minimise(
         covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
         m2logl=float(likelihood.m2logl(best)),
         valid=bool(minuit.valid) and not flat,
-        messages=tuple(messages),
+        messages=(*messages, *caveats(likelihood)),
         stored_intervals=stored,
         provenance=provenance(
             likelihood,

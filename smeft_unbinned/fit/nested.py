@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import InputError, require
 from ..likelihood import Likelihood, check_bounds
 from .minuit import minimise
-from .provenance import provenance
+from .provenance import caveats, provenance
 from .result import FitResult
 
 PRIOR_SIGMAS = 8.0
@@ -123,7 +123,7 @@ def _result(
         covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
         m2logl=float(likelihood.m2logl(best)),
         valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
-        messages=tuple(messages),
+        messages=(*messages, *caveats(likelihood)),
         samples=samples,
         logz=float(outcome["logz"]),
         logz_error=float(outcome["logzerr"]),

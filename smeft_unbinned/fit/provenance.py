@@ -9,6 +9,17 @@ from ..likelihood import Likelihood
 from ..version import __version__
 
 
+def caveats(likelihood: Likelihood) -> list[str]:
+    """Return what the user should know about the datasets of a fit before trusting it."""
+    varied = {*likelihood.operators, *likelihood.dependent, *likelihood.fixed}
+    return [
+        f"{d.name} takes no account of {', '.join(missing)}, which {name} moves too"
+        for d in likelihood.datasets
+        for name, missing in getattr(d, "metadata", {}).get("incomplete", {}).items()
+        if name in varied
+    ]
+
+
 def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: Any) -> dict[str, Any]:
     """Return versions, the datasets with their checksums, the basis, and the settings of the fit."""
     versions = {"smeft-unbinned": __version__}

@@ -213,3 +213,13 @@ def test_provenance_says_what_was_fitted(make_unbinned, tmp_path) -> None:
         {"cHu": 0.0},
         {"cHW": [-1, 1]},
     )
+
+
+def test_a_coefficient_that_moves_more_than_the_data_know_is_named(make_unbinned) -> None:
+    """SMEFiT's O3pq moves cHq1 and cHq3; data trained on cHq3 alone are told apart from complete ones."""
+    half = make_unbinned(1, operators=("cHW", "cHq3")).in_basis("smefit")
+    note = "unbinned takes no account of cHq1, which O3pq moves too"
+    assert note in minimise(Likelihood([half])).messages
+    assert minimise(Likelihood([half], ["OpW"])).messages == ()
+    whole = make_unbinned(1, operators=("cHW", "cHq1", "cHq3")).in_basis("smefit")
+    assert note not in minimise(Likelihood([whole])).messages
