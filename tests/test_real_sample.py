@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "real_sample.py"
 
 @pytest.mark.slow
 def test_real_sample(data_root: Path) -> None:
-    """The benchmark checks positivity, the mean of r against sigma(c)/sigma(0), and that the fit converges."""
+    """The benchmark checks positivity, the mean of r against sigma(c)/sigma(0), and the fit."""
     sample = data_root / "samples" / "smeftsim_VBFH-1.lhe.gz"
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(sample)], capture_output=True, text=True, check=False

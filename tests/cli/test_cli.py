@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from smeft_unbinned.cli import COMMANDS, main
 
 TRAIN = ("--replicas", "2", "--epochs", "4", "--hidden", "16", "--no-plot")
+RATE = ("--luminosity", 300, "--efficiency", 0.01)
 
 
 def run(*arguments: object) -> Result:
@@ -41,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cli")
     succeed("generate", "ZH", "-n", 3000, "--operators", "cHW,cHq3", "--seed", 1, "-o", path / "zh.events")
     succeed("train", path / "zh.events", *TRAIN, "-o", path / "zh.model")
-    succeed("export", path / "zh.events", "--model", path / "zh.model", "--luminosity", 300, "--efficiency", 0.01,
-            "--name", "zh", "-o", path / "zh.dataset")  # fmt: skip
+    model = ("--model", path / "zh.model", *RATE)
+    succeed("export", path / "zh.events", *model, "--name", "zh", "-o", path / "zh.dataset")
     card = {
         "result_ID": "zh",
         "basis": "warsaw",
@@ -81,8 +82,9 @@ def test_fit_by_nested_sampling(folder: Path, tmp_path: Path) -> None:
 
 
 def test_compare_makes_table_and_figure(folder: Path, tmp_path: Path) -> None:
-    succeed("compare", folder / "zh.events", "--model", folder / "zh.model", "--luminosity", 300, "--efficiency", 0.01,
-            "--bins", "pt_z=75,150,250,inf", "--card", folder / "card.yaml", "-o", tmp_path / "cmp")  # fmt: skip
+    model = ("--model", folder / "zh.model", *RATE)
+    more = ("--bins", "pt_z=75,150,250,inf", "--card", folder / "card.yaml")
+    succeed("compare", folder / "zh.events", *model, *more, "-o", tmp_path / "cmp")
     table = pd.read_csv(tmp_path / "cmp" / "intervals.csv")
     assert set(table["version"]) == {"exact", "network", "bins", "network + card"}
     assert (tmp_path / "cmp" / "intervals.png").stat().st_size > 10_000
