@@ -55,6 +55,10 @@ BASES = ("smefit", "warsaw")
 """Bases of fits: what a runcard may name."""
 NAME_SETS = (*BASES, "wcxf", "smeftatnlo", "dim6top", "smeftsim_top")
 """Every set of names that can be translated."""
+UNKNOWN = "unknown"
+"""Basis of coefficients with names of their own, which nothing is known to translate."""
+DATASET_BASES = (*NAME_SETS, UNKNOWN)
+"""What a dataset or a runcard may name as its basis."""
 GEV2_PER_TEV2 = 1e-6
 """Factor from a coefficient in TeV^-2 to one in GeV^-2, the unit of WCxf files."""
 
@@ -86,6 +90,11 @@ def _entries(basis: str) -> dict[str, dict[str, float]]:
 
 def _check(*bases: str) -> None:
     for basis in bases:
+        if basis == UNKNOWN:
+            raise InputError(
+                f"coefficients of basis {UNKNOWN!r} cannot be translated; fit in it, or name the basis "
+                "when the dataset is exported"
+            )
         if basis not in NAME_SETS:
             more = ", ".join(name for name in NAME_SETS if name not in BASES)
             raise InputError(

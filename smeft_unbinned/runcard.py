@@ -14,7 +14,7 @@ from .constraints import Coefficients
 from .datasets import Dataset, GaussianDataset, UnbinnedDataset
 from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
-from .operators import BASES, expressible, translatable
+from .operators import DATASET_BASES, expressible, translatable
 
 MAX_BYTES = 4 * 2**20
 SAMPLER_KEYS = (
@@ -45,7 +45,7 @@ class Runcard:
     theory_path: str | None = None
     """Folder of the theory JSON files; default the package's own tables."""
     basis: str = "smefit"
-    """Name set of the coefficients, smefit or warsaw; datasets are translated to it."""
+    """Name set of the coefficients, smefit, warsaw, ... (see `operators`); datasets are translated to it."""
     use_quad: bool = True
     """Keep the quadratic terms of binned predictions."""
     use_t0: bool = False
@@ -220,10 +220,10 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
             continue
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise InputError(f"{source}: {key} must be {types[0].__name__}, got {brief(value)}")
-    if values.get("basis", "smefit") not in BASES:
+    if values.get("basis", "smefit") not in DATASET_BASES:
         raise InputError(
-            f"{source}: unknown basis {values['basis']!r}; known are {', '.join(BASES)}."
-            + nearest(values["basis"], BASES)
+            f"{source}: unknown basis {values['basis']!r}; known are {', '.join(DATASET_BASES)}."
+            + nearest(values["basis"], DATASET_BASES)
         )
     ranges = {"nlive": (1, 10**9), "seed": (0, 2**32 - 1), "frac_remain": (1e-9, 1 - 1e-9)}
     for key, (lowest, highest) in ranges.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
 
@@ -124,3 +125,33 @@ def test_what_a_symmetry_forbids_is_an_error() -> None:
         to_wcxf({}, "wcfx")
     with pytest.raises(InputError, match="phiq1_12 of basis 'wcxf' cannot be written in basis 'smefit'"):
         translation(["phiq1_12"], "wcxf", "smefit")
+
+
+COLUMNS = ("smefit", "smeftatnlo", "dim6top", "warsaw", "smeftsim_top")
+SYMBOLS = {1 / GS: "1/gs", SIN: "sin", COS: "cos"}
+
+
+def _term(factor: float, entry: str) -> str:
+    number = SYMBOLS.get(abs(factor), str(Fraction(abs(factor)).limit_denominator(24)))
+    return f"{'−' if factor < 0 else '+'} {'' if number == '1' else number + ' '}{entry}"
+
+
+def documented() -> str:
+    """The table of docs/operators.md, from the definitions; run this module to print it."""
+    rows: dict[str, dict[str, str]] = {}
+    for basis in COLUMNS:
+        for name, row in DEFINITIONS[basis].items():
+            text = " ".join(_term(x, entry) for entry, x in row.items()).removeprefix("+ ")
+            rows.setdefault(text, {})[basis] = name
+    lines = [f"| Warsaw | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [f"| {text} | {' | '.join(row.get(b, '') for b in COLUMNS)} |" for text, row in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def test_documentation_holds_the_table() -> None:
+    page = Path(__file__).parents[1] / "docs" / "operators.md"
+    assert documented() in page.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    print(documented(), end="")

@@ -111,7 +111,7 @@ def test_relative_paths_start_at_the_card(folder: Path, monkeypatch: pytest.Monk
         ({"frac_remain": 1.5}, "frac_remain must lie between .*got 1.5"),
         ({"frac_remain": float("nan")}, "frac_remain must lie between"),
         ({"seed": -1}, "seed must lie between 0 and 4294967295, got -1"),
-        ({"basis": "warsow"}, "unknown basis 'warsow'; known are smefit, warsaw. Did you mean 'warsaw'"),
+        ({"basis": "warsow"}, "unknown basis 'warsow'; known are smefit, warsaw, .*Did you mean 'warsaw'"),
         ({"rge": {"init_scale": 1}}, "rge is not supported; remove it"),
         ({"external_chi2": ["a"]}, "external_chi2 must be a mapping"),
         ({"external_chi2": {"a": {"path": "other.py"}}}, "'a' is not an unbinned dataset of this package"),

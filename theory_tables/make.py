@@ -1,11 +1,9 @@
-"""Make the binned pp -> ZH tables: SMEFiT theory JSON and commondata YAML, from the leading-order quadrature.
+"""Make the binned tables: SMEFiT theory JSON and commondata YAML, from the leading-order quadrature.
 
     python -m theory_tables.make [FOLDER] [--only NAME ...]
 
-Predictions: fiducial cross sections in fb per bin of pT(Z), sigma(pp -> ZH) times BR(Z -> ee, mumu), at
-leading order with the Les Houches 2001 densities at mu = mZ, for nine coefficients in SMEFiT's names
-(c/Lambda^2 in TeV^-2), quark couplings flavour universal: cHq1 = OpqMi + O3pq, cHq3 = O3pq. Data: Asimov
-pseudo-data at the SM, see `UNCERTAINTIES`.
+Predictions, with the Les Houches 2001 densities: see `predictions`, which lists the tables; coefficients have
+SMEFiT's names (c/Lambda^2 in TeV^-2). Data: Asimov pseudo-data at the SM, see `ASSUMPTIONS`.
 """
 
 from __future__ import annotations
@@ -20,61 +18,34 @@ import numpy as np
 import yaml
 
 from smeft_unbinned.errors import InputError, nearest
-from smeft_unbinned.operators import translate
-from smeft_unbinned.polynomial import Polynomial
-from smeft_unbinned.processes import vh
-from smeft_unbinned.processes import vh_couplings as vc
 from smeft_unbinned.processes.densities import LesHouches
-from smeft_unbinned.processes.vh_cross_section import threshold_mass
 
-BR_Z_LL = 0.0673
-"""BR(Z -> ee) + BR(Z -> mumu)."""
-BR_H_BB = 0.582
-EFFICIENCY = 0.3
-LUMI_ERROR, UNCORRELATED_ERROR = 0.017, 0.02
-UNCERTAINTIES = (
-    "statistical: sigma/sqrt(N) with N = sigma * luminosity * BR(H -> bb) * efficiency, "
-    f"BR(H -> bb) = {BR_H_BB}, efficiency = {EFFICIENCY}, no background; "
-    f"luminosity: {100 * LUMI_ERROR:g} %, correlated across datasets; "
-    f"uncorrelated: {100 * UNCORRELATED_ERROR:g} %"
-)
-OPERATORS = ("cHW", "cHB", "cHWB", "cHq1", "cHq3", "cHu", "cHd", "cHbox", "cHD")
-STXS = (75.0, 150.0, 250.0, 400.0, np.inf)
-FINE = (
-    75.0, 100.0, 125.0, 150.0, 175.0, 200.0, 225.0, 250.0, 275.0, 300.0, 325.0, 350.0, 375.0,
-    400.0, 450.0, 500.0, 550.0, 600.0, 700.0, 800.0, 1000.0, 1200.0, np.inf,
-)  # fmt: skip
+from .predictions import BR_H_BB, ORDER, TABLES, Prediction, Table, predict, units_of
 
 
-class Table(NamedTuple):
-    """One table: energy in GeV, luminosity in fb^-1, edges of pT(Z) in GeV."""
+class Assumption(NamedTuple):
+    """What the uncertainties of the pseudo-data of a process rest on."""
 
-    energy: float
-    luminosity: float
-    edges: tuple[float, ...]
+    what: str
+    efficiency: float
+    branching_fraction: float | None  # of H -> bb, where a Higgs boson is measured
+    luminosity: float  # relative error, correlated across datasets
+    uncorrelated: float  # relative error of every bin
 
 
-TABLES = {
-    "ZH_13TeV_STXS": Table(13_000.0, 139.0, STXS),
-    "ZH_13TeV_fine": Table(13_000.0, 139.0, FINE),
-    "ZH_14TeV_STXS": Table(14_000.0, 300.0, STXS),
-    "ZH_14TeV_fine": Table(14_000.0, 300.0, FINE),
+ASSUMPTIONS = {
+    "ZH": Assumption("ZH with Z to ll in bins of pT(Z)", 0.3, BR_H_BB, 0.017, 0.02),
+    "WH": Assumption("WH with W to l nu in bins of pT(W)", 0.3, BR_H_BB, 0.017, 0.02),
+    "ttbar": Assumption("t tbar in bins of the t tbar mass", 0.02, None, 0.025, 0.05),
 }
-
-
-def prediction(table: Table) -> Polynomial:
-    """Cross sections in fb with BR(Z -> ll), batch over bins, in SMEFiT's coefficients."""
-    options: dict[str, Any] = {"energy": table.energy, "pt_edges": table.edges, "operators": OPERATORS}
-    form = translate(vh.cross_section(process="ZH", **options), "warsaw", "smefit")
-    return form.dense() * (1e3 * BR_Z_LL)
 
 
 def theory(name: str) -> dict[str, Any]:
     """Contents of the theory file `name`."""
     table = _table(name)
-    form = prediction(table)
-    coefficients = np.asarray(form.coefficients)
-    labels = ["SM", *form.operators]
+    made = predict(table)
+    coefficients = np.asarray(made.form.coefficients)
+    labels = ["SM", *made.form.operators]
     rows, columns = np.triu_indices(len(labels))
     order = {}
     for k, (i, j) in enumerate(zip(rows, columns, strict=True)):
@@ -84,55 +55,57 @@ def theory(name: str) -> dict[str, Any]:
     nothing = np.zeros((bins, bins)).tolist()
     return {
         "best_sm": order["SM"],
-        "scales": _numbers(threshold_mass(table.edges[:-1], vc.MZ)),
+        "scales": _numbers(made.scales),
         "theory_cov_current": nothing,
         "theory_cov_conservative": nothing,
         "theory_cov_aggressive": nothing,
         "LO": order,
-        "provenance": _provenance(name, table),
+        "provenance": _provenance(name, table, made),
     }
 
 
-def _provenance(name: str, table: Table) -> dict[str, Any]:
-    options: dict[str, Any] = {"energy": table.energy, "pt_edges": table.edges, "operators": OPERATORS}
-    error = float(np.max(vh.cross_section_error(process="ZH", **options)))
+def _provenance(name: str, table: Table, made: Prediction) -> dict[str, Any]:
+    error = max(made.error, 1e-8)
     return {
         "command": f"python -m theory_tables.make --only {name}",
-        "process": "pp -> ZH, Z -> e+ e- or mu+ mu-, leading order",
-        "observable": "cross section per bin of pT(Z)",
-        "units": "fb",
-        "pt_edges": [edge if np.isfinite(edge) else None for edge in table.edges],
         "energy": table.energy,
-        "branching_fraction": {"Z -> ee, mumu": BR_Z_LL},
         "density": LesHouches().name,
-        "factorisation_scale": vh.DEFAULT_SCALE,
-        "input_scheme": dict(vc.INPUTS),
-        "scales": "smallest mass of ZH in the bin, GeV",
-        **vc.CONVENTIONS,
-        "coefficients": "c/Lambda^2 in TeV^-2; cHq1 = OpqMi + O3pq, cHq3 = O3pq; flavour universal",
-        "integration_error": f"relative, quadrature: below {max(error, 1e-8):.0e}; densities: below 2e-5",
+        **made.about,
+        "quadrature_order": ORDER,
+        "integration_error": f"relative, quadrature: below {error:.0e}; densities: below 2e-5",
     }
 
 
 def commondata(name: str, central: Sequence[float]) -> dict[str, Any]:
-    """Contents of the commondata file `name` for the SM prediction `central` (B,) in fb."""
+    """Contents of the commondata file `name` for the SM prediction `central` (B,) in units of the table."""
     table = _table(name)
+    assumed = ASSUMPTIONS[table.process]
+    units, to_fb = units_of(table)
     sigma = np.asarray(central)
-    events = sigma * table.luminosity * BR_H_BB * EFFICIENCY
+    events = sigma * to_fb * table.luminosity * assumed.efficiency * (assumed.branching_fraction or 1.0)
+    higgs = assumed.branching_fraction
+    text = (
+        f"Asimov pseudo-data at the SM: {assumed.what}. "
+        "statistical: sigma/sqrt(N) with N = sigma * luminosity * "
+        + (f"BR(H -> bb) * efficiency, BR(H -> bb) = {higgs}, " if higgs else "efficiency, ")
+        + f"efficiency = {assumed.efficiency}, no background; "
+        f"luminosity: {100 * assumed.luminosity:g} %, correlated across datasets; "
+        f"uncorrelated: {100 * assumed.uncorrelated:g} %"
+    )
     return {
         "dataset_name": name,
         "doi": "none",
         "location": "none",
         "arxiv": "none",
         "hepdata": "none",
-        "units": "fb",
-        "description": f"Asimov pseudo-data at the SM: ZH with Z to ll in bins of pT(Z). {UNCERTAINTIES}",
+        "units": units,
+        "description": text,
         "luminosity": table.luminosity,
         "num_data": sigma.size,
         "num_sys": 2,
         "data_central": _numbers(sigma),
         "statistical_error": _numbers(sigma / np.sqrt(events)),
-        "systematics": [_numbers(LUMI_ERROR * sigma), _numbers(UNCORRELATED_ERROR * sigma)],
+        "systematics": [_numbers(assumed.luminosity * sigma), _numbers(assumed.uncorrelated * sigma)],
         "sys_names": ["LUMI_UNBINNED", "UNCORR"],
         "sys_type": ["MULT", "MULT"],
     }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, nearest
-from ..operators import BASES
+from ..operators import DATASET_BASES
 from ..polynomial import (
     Array,
     Point,
@@ -56,10 +56,10 @@ class ExtendedTerm:
     def __init__(
         self, name: str, ratios: QuadraticForm, expected: QuadraticForm, weights: Array | None, basis: str
     ) -> None:
-        if basis not in BASES:
+        if basis not in DATASET_BASES:
             raise InputError(
-                f"dataset {name!r}: unknown basis {basis!r}; known are {', '.join(BASES)}."
-                + nearest(basis, BASES)
+                f"dataset {name!r}: unknown basis {basis!r}; known are {', '.join(DATASET_BASES)}."
+                + nearest(basis, DATASET_BASES)
             )
         self.name, self.basis = str(name), basis
         self.operators = ratios.operators

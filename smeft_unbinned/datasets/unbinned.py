@@ -24,7 +24,7 @@ class UnbinnedDataset(ExtendedTerm):
     ratios: quadratic forms with batch (N,), 1 at the SM.
     expected: nu(c) in events, no batch, or the number of events as a form of the same operators.
     weights: (N,), None for observed data (all 1); fractional for an Asimov sample.
-    basis: the name set of the operators (see `operators.BASES`); coefficients are c/Lambda^2 in TeV^-2.
+    basis: the name set of the operators (`operators.DATASET_BASES`); coefficients are c/Lambda^2 in TeV^-2.
     spread: (N, P) standard deviation of the packed ratio coefficients over the ensemble, or None.
     metadata: JSON types; `export` records process, energy, luminosity, input scheme, features, seeds.
     """

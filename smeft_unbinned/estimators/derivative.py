@@ -21,7 +21,8 @@ def spreads(labels: Labels, weights: Tensor) -> tuple[Tensor, Tensor]:
     rms = torch.sqrt(torch.einsum("e,ei->i", w, labels.linear**2))
     diagonal = torch.diagonal(labels.quadratic, dim1=-2, dim2=-1)
     size = torch.sqrt(torch.einsum("e,ei->i", w, diagonal**2))
-    return torch.clamp(rms, min=0.03 * float(rms.max())), torch.clamp(size, min=1e-3 * float(size.max()))
+    least = 0.03 * float(rms.max()) or 1.0  # no coefficient may interfere with the SM
+    return torch.clamp(rms, min=least), torch.clamp(size, min=1e-3 * float(size.max()))
 
 
 def loss(outputs: Tensor, labels: Labels, norms: tuple[Tensor, Tensor]) -> Tensor:

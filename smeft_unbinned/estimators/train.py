@@ -54,6 +54,7 @@ def train(
     truth = _truth(events, operators)
     if not truth.operators or (features is not None and len(features) == 0):
         raise InputError("training needs at least one operator and at least one feature")
+    _check_effects(truth)
     settings = _settings(settings or TrainSettings(), changes, len(truth.operators))
     for name in features or ():
         events.column(name)
@@ -124,6 +125,21 @@ def _truth(events: Events, operators: Sequence[str] | None) -> Polynomial:
     if events.truth is None:
         raise InputError("derivative learning needs events with truth polynomials; these have none")
     return events.truth if operators is None else events.truth.restrict(operators).dense()
+
+
+def _check_effects(truth: Polynomial) -> None:
+    """Refuse coefficients that no event depends on, and a truth that is not 1 at the SM."""
+    matrix = np.abs(unpack(truth.coefficients)).max(axis=0)
+    idle = [name for name, row in zip(truth.operators, matrix[1:], strict=True) if row.max() < 1e-12]
+    if idle:
+        raise InputError(
+            f"{', '.join(idle)} has no effect in these events; leave it out with operators=..., "
+            f"for instance operators={[n for n in truth.operators if n not in idle]}"
+        )
+    if np.abs(truth.constant - 1).max() > 1e-6:
+        raise InputError(
+            "the truth of every event must be its rate over that at the SM, which is 1 at the SM"
+        )
 
 
 def _weights(events: Events) -> np.ndarray:

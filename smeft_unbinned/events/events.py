@@ -40,6 +40,10 @@ class Events:
         object.__setattr__(self, "features", frame)
         for name in frame.columns:
             check_finite(f"feature {name!r}", frame[name].to_numpy())
+        if self.cross_section is not None:
+            if self.cross_section.batch_shape != ():
+                raise InputError(f"cross_section has batch {self.cross_section.batch_shape}, expected none")
+            check_finite("cross section", self.cross_section.coefficients[None])
         if self.weights is None:
             total = 1.0 if self.cross_section is None else float(self.cross_section.constant)
             weights = np.full(n, total / n)
@@ -53,11 +57,7 @@ class Events:
             if self.truth.batch_shape != (n,):
                 raise InputError(f"truth has batch {self.truth.batch_shape}, expected ({n},): one per event")
             check_finite("truth polynomial", self.truth.coefficients)
-        if self.cross_section is not None:
-            if self.cross_section.batch_shape != ():
-                raise InputError(f"cross_section has batch {self.cross_section.batch_shape}, expected none")
-            check_finite("cross section", self.cross_section.coefficients[None])
-        elif self.truth is not None:
+        if self.cross_section is None and self.truth is not None:
             object.__setattr__(self, "cross_section", self.truth.sum(self.weights))
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..polynomial import Polynomial, check_operators, monomials
 
 _RANK = 1e-10  # singular values below this fraction of the largest one count as zero
+_HUGE = 1e100  # ratios above are mistakes, and their squares overflow
 NonPositive = Literal["error", "drop"]
 
 
@@ -149,7 +150,18 @@ def _check_weights(weights: np.ndarray, points: np.ndarray, labels: Sequence[str
         )
 
 
-def _positive(sm: np.ndarray, non_positive: NonPositive) -> np.ndarray:
+def _representable(ratios: np.ndarray, kept: np.ndarray) -> None:
+    """Raise InputError for numbers (M, P) out of the range of calculations, naming the first event."""
+    bad = np.flatnonzero(~(np.abs(ratios) < _HUGE).all(axis=1))
+    if bad.size:
+        raise InputError(
+            f"event {np.flatnonzero(kept)[bad[0]]}: its weights over the SM one are out of range (above "
+            f"{_HUGE:g}); remove or repair this event"
+        )
+
+
+def positive(sm: np.ndarray, non_positive: NonPositive) -> np.ndarray:
+    """Return which SM weights (N,) are positive; raise InputError for others unless told to drop them."""
     if non_positive not in ("error", "drop"):
         raise InputError(f"non_positive must be 'error' or 'drop', got {non_positive!r}")
     kept = sm > 0
@@ -188,16 +200,21 @@ def invert(
     matrix = monomial_matrix(points / scales)
     at_sm = np.flatnonzero(~points.any(axis=1))
     sm = weights[:, at_sm[0]] if at_sm.size else np.linalg.lstsq(matrix, weights.T, rcond=None)[0][0]
-    kept = _positive(sm, non_positive)
+    kept = positive(sm, non_positive)
     sm = sm[kept]
-    ratios = (weights[kept] / sm[:, None] - 1.0).T  # (B, M)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ratios = (weights[kept] / sm[:, None] - 1.0).T  # (B, M)
+        units = monomial_matrix(scales[None])[0]
+    _representable(ratios.T, kept)
     q = np.ones((matrix.shape[1], len(sm)))
     if at_sm.size:
         q[1:] = np.linalg.lstsq(matrix[:, 1:], ratios, rcond=None)[0]
     else:
         q[1:] = np.linalg.lstsq(matrix, ratios, rcond=None)[0][1:]
     residual = float(np.max(np.abs(matrix[:, 1:] @ q[1:] - ratios)))
-    ratio = Polynomial(operators, (q / monomial_matrix(scales[None])[0][:, None]).T)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ratio = Polynomial(operators, (q / units[:, None]).T)
+    _representable(ratio.coefficients, kept)
     smallest = min(
         float(np.linalg.eigvalsh(ratio[i : i + 20000].matrix())[:, 0].min()) for i in range(0, len(sm), 20000)
     )

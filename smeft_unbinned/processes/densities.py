@@ -1,11 +1,14 @@
 """Parton densities that need no licence: the Les Houches 2001 benchmark set at leading order.
 
 The evolution (module `mellin`) is tabulated once per process on a grid in (x, Q2) and interpolated with cubic
-Lagrange polynomials. Anything with an `xf` method of the same shape can take its place, see `Density`.
+Lagrange polynomials. Anything with an `xf` method of the same shape can take its place, see `Density`. A set
+may also have a method `alpha_s(q2)`, the strong coupling that it was made with; see `strong_coupling` for the
+others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -32,6 +35,25 @@ class Density(Protocol):
         """x f(x, Q2), shape (..., 11) in the order of FLAVOURS; `x` in (0, 1) and `q2` in GeV^2 broadcast."""
 
 
+def one_loop(q2: ArrayLike, *, alpha_s: float, reference_q2: float, flavours: int = 5) -> Real:
+    """One-loop strong coupling at `q2` (GeV^2) that is `alpha_s` at `reference_q2` (GeV^2)."""
+    slope = alpha_s * mellin.beta0(flavours) / (4.0 * np.pi)
+    return np.asarray(alpha_s / (1.0 + slope * np.log(np.asarray(q2, dtype=float) / reference_q2)))
+
+
+ALPHA_S_MZ, MZ2 = 0.118, 91.1876**2
+"""The strong coupling at the Z mass for sets that bring none, and the squared Z mass in GeV^2."""
+
+
+def strong_coupling(density: Density, q2: ArrayLike) -> Real:
+    """alpha_s at `q2` (GeV^2) that goes with a set of densities, of the shape of `q2`.
+
+    That of the set where it has a method `alpha_s`, and otherwise one-loop running from alpha_s(mZ) = 0.118.
+    """
+    own: Callable[[ArrayLike], Real] | None = getattr(density, "alpha_s", None)
+    return one_loop(q2, alpha_s=ALPHA_S_MZ, reference_q2=MZ2) if own is None else np.asarray(own(q2))
+
+
 class LesHouches:
     """The Les Houches 2001 toy input (hep-ph/0204316), evolved at leading order with a variable flavour
     number.
@@ -41,6 +63,14 @@ class LesHouches:
     """
 
     name = "Les Houches 2001 LO VFNS (hep-ph/0204316)"
+
+    def alpha_s(self, q2: ArrayLike) -> Real:
+        """Strong coupling of the benchmark at `q2` (GeV^2): one loop, 0.35 at 2 GeV^2."""
+        values = np.asarray(q2, dtype=float)
+        bottom = mellin.alpha_s(mellin.Q2_BOTTOM)
+        above = one_loop(values, alpha_s=bottom, reference_q2=mellin.Q2_BOTTOM)
+        below = one_loop(values, alpha_s=bottom, reference_q2=mellin.Q2_BOTTOM, flavours=4)
+        return np.asarray(np.where(values > mellin.Q2_BOTTOM, above, below))
 
     def xf(self, x: ArrayLike, q2: ArrayLike) -> Real:
         """x f(x, Q2); see `Density.xf`."""

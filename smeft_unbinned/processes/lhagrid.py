@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from ..errors import InputError
-from .densities import FLAVOURS
+from .densities import ALPHA_S_MZ, FLAVOURS, MZ2, one_loop
 
 Real = NDArray[np.float64]
 
@@ -34,18 +34,26 @@ class LHAGrid:
     """Densities of one member of a set, interpolated with bicubic splines in (log x, log Q2).
 
     path: a member file (`..._0000.dat`), or the folder of a set, of which `member` is read.
+    alpha_s_mz: strong coupling at the Z mass that goes with the set; member files do not hold it.
     Points outside the grid take the value at its nearest edge; negative densities are set to zero.
     Raises InputError for a file that is missing or not in this format.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, member: int = 0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, member: int = 0, alpha_s_mz: float = ALPHA_S_MZ
+    ) -> None:
         self._file = _member_file(Path(path), member)
+        self._alpha_s_mz = float(alpha_s_mz)
         self._grids = _read(self._file)
 
     @property
     def name(self) -> str:
         """Name of the member file."""
         return self._file.stem
+
+    def alpha_s(self, q2: ArrayLike) -> Real:
+        """Strong coupling at `q2` (GeV^2), one loop with five flavours from `alpha_s_mz`."""
+        return one_loop(q2, alpha_s=self._alpha_s_mz, reference_q2=MZ2)
 
     def xf(self, x: ArrayLike, q2: ArrayLike) -> Real:
         """x f(x, Q2), shape (..., 11); see `densities.Density`."""

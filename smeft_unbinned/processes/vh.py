@@ -31,8 +31,9 @@ from ..errors import InputError, nearest
 from ..events import Events
 from ..polynomial import Polynomial
 from ..progress import progress_bar
+from . import sampling
 from . import vh_couplings as vc
-from . import vh_generate as sampling
+from . import vh_generate as vg
 from . import vh_kernels as kernels
 from .densities import Density, LesHouches
 from .vh_cross_section import check_edges, integrate
@@ -85,10 +86,10 @@ def differential(
     arrays = _points(points, process)
     parts, start = [], 0
     for size in sampling.chunks(arrays.m.size):
-        part = sampling.Points(*(column[start : start + size] for column in arrays))
+        part = vg.Points(*(column[start : start + size] for column in arrays))
         start += size
         parts.append(
-            sampling.rates(
+            vg.rates(
                 part, process=chosen, energy=energy, operators=names, density=density or LesHouches(),
                 scale=scale,
             )
@@ -194,7 +195,7 @@ def generate(
         raise InputError(f"tail={tail} needs unweighted=False: unweighted events follow the SM rate")
     chosen, names, used = vc.process(process), vc.check_operators(operators), density or LesHouches()
     power = 0.0 if unweighted else 1.5 if tail is None else float(tail)
-    setup = sampling.Setup(chosen, float(energy), used, scale, float(pt_min), mass_range, power)
+    setup = vg.Setup(chosen, float(energy), used, scale, float(pt_min), mass_range, power)
     options: dict[str, Any] = {
         "process": process, "energy": energy, "operators": names, "density": used, "scale": scale,
         "pt_edges": (pt_min, np.inf), "mass_range": mass_range,
@@ -204,17 +205,18 @@ def generate(
         task = bar.add_task(f"{process} events", total=n, note="")
         draw = sampling.unweighted if unweighted else sampling.weighted
         rng = np.random.default_rng(seed)
-        sample = draw(n, sampling.Envelope(setup), rng, lambda done: bar.update(task, completed=done))
+        sample = draw(n, vg.Envelope(setup), rng, lambda done: bar.update(task, completed=done))
     frame = _frame(sample.points, process)
     ratio = truth(frame, process=process, energy=energy, operators=names, density=used, scale=scale)
     weights = np.ones(n) if sample.weights is None else sample.weights
     weights = weights * (float(sigma.constant) / weights.sum())
     metadata = _metadata(setup, names, seed, sample, float(sigma.constant))
+    metadata["scale"] = sampling.median(sample.points.m, weights)
     return Events(frame, ratio, weights, sigma, metadata)
 
 
 def _metadata(
-    setup: sampling.Setup, names: tuple[str, ...], seed: int, sample: sampling.Sample, sigma: float
+    setup: vg.Setup, names: tuple[str, ...], seed: int, sample: sampling.Sample[vg.Points], sigma: float
 ) -> dict[str, Any]:
     return {
         "process": setup.process.name,
@@ -223,6 +225,7 @@ def _metadata(
         "seed": int(seed),
         "operators": list(names),
         "input_scheme": dict(vc.INPUTS),
+        "basis": "warsaw",
         "ckm_squared": vc.CKM2.tolist(),
         **vc.CONVENTIONS,
         "density": setup.density.name,
@@ -251,14 +254,14 @@ def _ratio(rate: Polynomial) -> Polynomial:
     return Polynomial(rate.operators, coefficients / coefficients[:, :1])
 
 
-def _frame(points: sampling.Points, process: str) -> pd.DataFrame:
+def _frame(points: vg.Points, process: str) -> pd.DataFrame:
     k = kernels.momentum(points.m, vc.process(process).mass)[1]
     pt = k * np.sqrt((1.0 - points.cos) * (1.0 + points.cos))
     values = [points.m, points.y, points.cos, points.cos_l, points.phi, pt, points.charge]
     return pd.DataFrame(dict(zip(columns(process), values, strict=False)))
 
 
-def _points(points: pd.DataFrame | Mapping[str, ArrayLike], process: str) -> sampling.Points:
+def _points(points: pd.DataFrame | Mapping[str, ArrayLike], process: str) -> vg.Points:
     """Columns as arrays (N,), checked."""
     names = [name for name in columns(process) if not name.startswith("pt_")]
     for name in names:
@@ -280,7 +283,7 @@ def _points(points: pd.DataFrame | Mapping[str, ArrayLike], process: str) -> sam
             raise InputError("column 'charge' must be +1 or -1")
     else:
         arrays.append(np.ones_like(arrays[0]))
-    return sampling.Points(*arrays)
+    return vg.Points(*arrays)
 
 
 _HIGHEST = (np.finfo(float).max, np.finfo(float).max, 1.0, 1.0, 2.0 * np.pi)

@@ -6,7 +6,6 @@ dY), decay and cos theta integrated. The remaining weight is the angular shape, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -134,79 +133,3 @@ class Envelope:
             scale=setup.scale,
         )  # fmt: skip
         return np.asarray(sm[:, 0] * inverse)
-
-
-class Sample(NamedTuple):
-    """Points with weights in pb (weighted) or with equal weights, and how they came about."""
-
-    points: Points
-    weights: Real | None
-    estimate: float  # Monte Carlo cross section, pb
-    error: float  # its standard error, pb
-    efficiency: float  # accepted over proposed; 1 for weighted events
-    proposals: int
-
-
-_CHUNK = 20_000
-
-
-def chunks(n: int) -> Iterator[int]:
-    """Sizes that add up to n."""
-    for start in range(0, n, _CHUNK):
-        yield min(_CHUNK, n - start)
-
-
-def _join(parts: list[Points]) -> Points:
-    return Points(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _take(points: Points, index: NDArray[np.bool_] | slice) -> Points:
-    return Points(*(column[index] for column in points))
-
-
-def weighted(n: int, envelope: Envelope, rng: np.random.Generator, report: Callable[[int], None]) -> Sample:
-    """n importance-sampled points; the weights sum to the Monte Carlo estimate of the cross section.
-
-    `report` is called with the number of finished points.
-    """
-    parts, weights = [], []
-    for size in chunks(n):
-        points, inverse = envelope.sample(size, rng)
-        parts.append(points)
-        weights.append(envelope.weights(points, inverse))
-        report(sum(part.size for part in weights))
-    w = np.concatenate(weights)
-    error = float(w.std() / np.sqrt(n))
-    return Sample(_join(parts), w / n, float(w.mean()), error, 1.0, n)
-
-
-def unweighted(n: int, envelope: Envelope, rng: np.random.Generator, report: Callable[[int], None]) -> Sample:
-    """n points distributed as the SM rate, by accept-reject.
-
-    A proposal is accepted when weight/uniform exceeds the largest weight seen in the whole run; when that
-    grows, the points accepted so far are thinned again. So no event is ever accepted with a probability above
-    one. `report` is called with the number of accepted points.
-    """
-    parts: list[Points] = []
-    scores: list[Real] = []
-    largest, accepted, proposals = 0.0, 0, 0
-    total, total2 = 0.0, 0.0
-    while accepted < n:
-        points, inverse = envelope.sample(_CHUNK, rng)
-        w = envelope.weights(points, inverse)
-        score = w / (1.0 - rng.random(w.size))
-        proposals += w.size
-        total, total2 = total + float(w.sum()), total2 + float((w * w).sum())
-        if float(w.max()) > largest:
-            largest = float(w.max())
-            keep = [s > largest for s in scores]
-            parts = [_take(p, k) for p, k in zip(parts, keep, strict=True)]
-            scores = [s[k] for s, k in zip(scores, keep, strict=True)]
-        parts.append(_take(points, score > largest))
-        scores.append(score[score > largest])
-        accepted = sum(s.size for s in scores)
-        report(min(accepted, n))
-    mean = total / proposals
-    error = float(np.sqrt(max(total2 / proposals - mean**2, 0.0) / proposals))
-    points = _take(_join(parts), slice(0, n))
-    return Sample(points, None, mean, error, accepted / proposals, proposals)

@@ -123,6 +123,16 @@ def test_demo_on_a_small_scale(tmp_path: Path) -> None:
     succeed("fit", tmp_path / "card.yaml")
 
 
+@pytest.mark.parametrize("process", ["WH", "ttbar", "toy"])
+def test_every_process_can_be_trained_and_fitted(process: str, tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    succeed("generate", process, "-n", 600, "--seed", 2, "-o", events)
+    succeed(
+        "train", events, "--replicas", 1, "--epochs", 2, "--hidden", 16, "--no-plot", "-o", tmp_path / "model"
+    )
+    succeed("export", events, "--model", tmp_path / "model", "--luminosity", 10, "-o", tmp_path / "dataset")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

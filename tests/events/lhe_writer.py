@@ -40,7 +40,10 @@ def text_of(point: Sequence[float], ids: Sequence[int] = IDS) -> str:
 
 @dataclass
 class Lhe:
-    """An LHE file to be: weights (N, B) at points, an event record each."""
+    """An LHE file to be: weights (N, B) at points, an event record each.
+
+    particles: of each event the final ones, {PDG number: (px, py, pz, E)}; without, a Higgs boson and jets.
+    """
 
     weights: np.ndarray
     texts: dict[str, str]
@@ -52,6 +55,7 @@ class Lhe:
     energy: float = 6500.0
     extra: str = ""
     jets: Sequence[int] = ()
+    particles: Sequence[dict[int, Sequence[float]]] = ()
     replace: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
@@ -84,10 +88,15 @@ class Lhe:
         """Return one event: a Higgs boson and jets, with momenta drawn from the event's number."""
         rng = np.random.default_rng(e)
         jets = self.jets[e] if len(self.jets) else 2
+        jets = len(self.particles[e]) - 1 if len(self.particles) else jets
         lines = [f"{3 + jets} 1 {self.nominal[e]!r} 91.0 0.0075 0.13"]
         lines.append("2 -1 0 0 501 0 0.0 0.0 500.0 500.0 0.0 0. -1.")
         lines.append("1 -1 0 0 502 0 0.0 0.0 -500.0 500.0 0.0 0. -1.")
-        for k, m in zip([25] + [1] * jets, [125.0] + [0.0] * jets, strict=True):
+        for k, (px, py, pz, energy) in self.particles[e].items() if len(self.particles) else ():
+            lines.append(f"{k} 1 1 2 0 0 {px!r} {py!r} {pz!r} {energy!r} 0.0 0. 0.")
+        for k, m in (
+            () if len(self.particles) else zip([25] + [1] * jets, [125.0] + [0.0] * jets, strict=True)
+        ):
             p = rng.normal(0.0, 100.0, 3)
             lines.append(f"{k} 1 1 2 0 0 {p[0]!r} {p[1]!r} {p[2]!r} {np.sqrt(p @ p + m * m)!r} {m} 0. 0.")
         weights = "".join(

@@ -1,0 +1,146 @@
+"""Separate samples generated at several points, without weights per event: what classifiers learn from.
+
+The cross sections of the samples are quadratic in the coefficients, so those at enough points give sigma(c)
+by the same linear system as the weights of an event do (see `morphing`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import storage
+from ..errors import InputError
+from ..polynomial import Polynomial, check_operators
+from . import morphing
+from .assembly import check_point
+from .events import Events
+
+
+@dataclass(frozen=True)
+class Samples:
+    """B samples of events, each generated at one point.
+
+    operators: n names. points: (B, n) in TeV^-2. events: one sample per point, with the same features and
+        weights in pb that sum to the cross section at the point.
+    Raises InputError for a point listed twice, features that differ, and lengths that do not fit.
+    """
+
+    operators: tuple[str, ...]
+    points: np.ndarray
+    events: tuple[Events, ...]
+
+    def __post_init__(self) -> None:
+        names = check_operators(self.operators)
+        points = np.array(self.points, dtype=float)
+        object.__setattr__(self, "operators", names)
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "events", tuple(self.events))
+        if not self.events or points.shape != (len(self.events), len(names)):
+            raise InputError(
+                f"points have shape {points.shape}, expected ({len(self.events)}, {len(names)}): one row per "
+                f"sample in {', '.join(names) or 'at least one operator'}; give at least one sample"
+            )
+        if not np.all(np.isfinite(points)):
+            raise InputError(
+                f"sample {int(np.argwhere(~np.isfinite(points))[0, 0])}: its point is not finite"
+            )
+        for b, row in enumerate(points):
+            same = np.flatnonzero((points[:b] == row).all(axis=1))
+            if same.size:
+                raise InputError(
+                    f"samples {same[0]} and {b} stand at the same point, "
+                    f"{dict(zip(names, row.tolist(), strict=True))}; join them"
+                )
+        expected = [str(name) for name in self.events[0].features]
+        for b, sample in enumerate(self.events):
+            found = [str(name) for name in sample.features]
+            if found != expected:
+                odd = sorted({*found} ^ {*expected}) or found
+                raise InputError(
+                    f"sample {b} has other features than sample 0, or in another order: {', '.join(odd)}; "
+                    f"all need {', '.join(expected)}"
+                )
+            if not np.sum(np.asarray(sample.weights)) > 0:
+                raise InputError(f"sample {b}: its weights do not sum to a positive cross section")
+
+    @classmethod
+    def build(cls, samples: Sequence[tuple[Mapping[str, float], Events]]) -> Samples:
+        """Build from pairs of a point {operator: value in TeV^-2}, absent ones being zero, and its events."""
+        for b, (point, _) in enumerate(samples):
+            check_point(b, point)
+        names = tuple(dict.fromkeys(name for point, _ in samples for name in point))
+        rows = [[float(point.get(name, 0.0)) for name in names] for point, _ in samples]
+        points = np.array(rows, dtype=float).reshape(len(samples), len(names))
+        return cls(names, points, tuple(e for _, e in samples))
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, float], Events]]:
+        """Return pairs of a point by name and its events."""
+        for row, events in zip(self.points.tolist(), self.events, strict=True):
+            yield dict(zip(self.operators, row, strict=True)), events
+
+    @property
+    def cross_sections(self) -> np.ndarray:
+        """Sum of the weights of each sample in pb, (B,)."""
+        return np.array([np.sum(np.asarray(e.weights)) for e in self.events])
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Statistical error of the cross sections in pb, (B,): root of the summed squares of the weights."""
+        return np.array([np.sqrt(np.sum(np.square(np.asarray(e.weights)))) for e in self.events])
+
+    def at(self, point: Mapping[str, float]) -> Events:
+        """Return the sample at a point; raise InputError where there is none."""
+        for name in point:
+            if name not in self.operators:
+                raise InputError(f"unknown operator {name!r}; known are {', '.join(self.operators)}")
+        row = np.array([float(point.get(name, 0.0)) for name in self.operators])
+        found = np.flatnonzero((self.points == row).all(axis=1))
+        if not found.size:
+            raise InputError(f"no sample stands at {dict(point)}; the points are {self.points.tolist()}")
+        return self.events[int(found[0])]
+
+    def cross_section(self) -> Polynomial:
+        """Return sigma(c) in pb, without batch, from the cross sections of the samples.
+
+        Exact where there are as many points as monomials, by least squares where there are more.
+        Raises InputError where the points leave monomials undetermined, naming them.
+        """
+        ratio, sm, _ = morphing.invert(self.operators, self.points, self.cross_sections[None])
+        return Polynomial(self.operators, ratio.coefficients[0] * sm[0])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file."""
+        arrays: dict[str, np.ndarray] = {"points": self.points}
+        for b, events in enumerate(self.events):
+            arrays[f"features_{b}"] = events.features.to_numpy(float)
+            arrays[f"weights_{b}"] = np.asarray(events.weights)
+        manifest: dict[str, Any] = {
+            "operators": list(self.operators),
+            "features": list(self.events[0].features),
+            "metadata": [events.metadata for events in self.events],
+        }
+        storage.write(path, "samples", arrays, manifest)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Samples:
+        """Read a file written by `save`; truth polynomials are not kept."""
+        arrays, manifest = storage.read(path, "samples")
+        events = [
+            Events(
+                pd.DataFrame(arrays[f"features_{b}"], columns=manifest["features"]),
+                None,
+                arrays[f"weights_{b}"],
+                metadata=about,
+            )
+            for b, about in enumerate(manifest["metadata"])
+        ]
+        return cls(tuple(manifest["operators"]), arrays["points"], tuple(events))

@@ -1,0 +1,74 @@
+"""What every exactly known process offers: names, truth, samples and cross sections.
+
+A process is a module with these functions, or an object with the same methods. A new one is one module and
+one line in `processes.PROCESSES`; tests/processes/test_process_contract.py then checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..events import Events
+from ..polynomial import Polynomial
+from .densities import Density
+
+METADATA = ("process", "energy", "seed", "operators", "basis", "input_scheme", "scale", "units")
+"""Keys that the metadata of every generated sample holds.
+
+basis: name of the operator basis. scale: typical hard scale of the events in GeV (the median mass of the
+final state), at which coefficients may be taken to be defined. energy and scale are None where they have no
+meaning.
+"""
+
+
+class Process(Protocol):
+    """A process whose dependence on the coefficients is known event by event."""
+
+    @property
+    def OPERATORS(self) -> tuple[str, ...]:
+        """Every coefficient, c/Lambda^2 in TeV^-2."""
+
+    @property
+    def DEFAULT(self) -> tuple[str, ...]:
+        """The coefficients of a sample unless others are asked for."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+
+    def truth(
+        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] = ...
+    ) -> Polynomial:
+        """Ratio of the differential rate to the SM one at N points, batch (N,), constant 1."""
+
+    def generate(self, n: int, *, seed: int, operators: Iterable[str] = ..., progress: bool = ...) -> Events:
+        """Draw n SM events; their weights sum to the SM value of `cross_section`, in pb."""
+
+    def cross_section(self, *, operators: Iterable[str] = ...) -> Polynomial:
+        """Total cross section in pb, no batch."""
+
+
+class HadronProcess(Process, Protocol):
+    """A process in proton-proton collisions, with the options that all of them share."""
+
+    def truth(
+        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] = ...,
+        energy: float = ..., density: Density | None = ..., scale: str | float = ...,
+    ) -> Polynomial:  # fmt: skip
+        """As for `Process`; energy in GeV, scale by name or in GeV."""
+
+    def generate(
+        self, n: int, *, seed: int, operators: Iterable[str] = ..., progress: bool = ..., energy: float = ...,
+        unweighted: bool = ..., density: Density | None = ..., scale: str | float = ..., pt_min: float = ...,
+        mass_range: tuple[float, float] = ..., tail: float | None = ...,
+    ) -> Events:  # fmt: skip
+        """As for `Process`, weighted or unweighted, after cuts on transverse momentum and mass in GeV."""
+
+    def cross_section(
+        self, *, operators: Iterable[str] = ..., energy: float = ..., density: Density | None = ...,
+        scale: str | float = ..., mass_range: tuple[float, float] = ..., order: int = ...,
+    ) -> Polynomial:  # fmt: skip
+        """As for `Process`; order: quadrature nodes per panel."""
