@@ -31,34 +31,39 @@ class VHProcess:
         return vh.columns(self.process)
 
     def truth(
-        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] = vh.DEFAULT,
+        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] | None = None,
         energy: float = 14_000.0, density: Density | None = None, scale: str | float = vh.DEFAULT_SCALE,
     ) -> Polynomial:  # fmt: skip
         """See `vh.truth`."""
         return vh.truth(
-            points, process=self.process, operators=operators, energy=energy, density=density, scale=scale
+            points,
+            process=self.process,
+            operators=self.DEFAULT if operators is None else operators,
+            energy=energy,
+            density=density,
+            scale=scale,
         )
 
     def generate(
-        self, n: int, *, seed: int, operators: Iterable[str] = vh.DEFAULT, progress: bool = False,
+        self, n: int, *, seed: int, operators: Iterable[str] | None = None, progress: bool = False,
         energy: float = 14_000.0, unweighted: bool = True, density: Density | None = None,
         scale: str | float = vh.DEFAULT_SCALE, pt_min: float = 0.0,
         mass_range: tuple[float, float] = (0.0, float("inf")), tail: float | None = None,
     ) -> Events:  # fmt: skip
         """See `vh.generate`."""
         return vh.generate(
-            n, process=self.process, seed=seed, operators=operators, progress=progress, energy=energy,
+            n, process=self.process, seed=seed, operators=self.DEFAULT if operators is None else operators, progress=progress, energy=energy,
             unweighted=unweighted, density=density, scale=scale, pt_min=pt_min, mass_range=mass_range,
             tail=tail,
         )  # fmt: skip
 
     def cross_section(
-        self, *, operators: Iterable[str] = vh.DEFAULT, energy: float = 14_000.0,
+        self, *, operators: Iterable[str] | None = None, energy: float = 14_000.0,
         density: Density | None = None, scale: str | float = vh.DEFAULT_SCALE,
         mass_range: tuple[float, float] = (0.0, float("inf")), order: int = 20, **options: Any,
     ) -> Polynomial:  # fmt: skip
         """See `vh.cross_section`; `options` may hold `pt_edges`."""
         return vh.cross_section(
-            process=self.process, operators=operators, energy=energy, density=density, scale=scale,
+            process=self.process, operators=self.DEFAULT if operators is None else operators, energy=energy, density=density, scale=scale,
             mass_range=mass_range, order=order, **options,
         )  # fmt: skip
