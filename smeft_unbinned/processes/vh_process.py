@@ -26,6 +26,9 @@ class VHProcess:
     OPERATORS: tuple[str, ...] = vh.OPERATORS
     DEFAULT: tuple[str, ...] = vh.DEFAULT
 
+    def _names(self, operators: Iterable[str] | None) -> Iterable[str]:
+        return self.DEFAULT if operators is None else operators
+
     def columns(self) -> tuple[str, ...]:
         """See `vh.columns`."""
         return vh.columns(self.process)
@@ -38,7 +41,7 @@ class VHProcess:
         return vh.truth(
             points,
             process=self.process,
-            operators=self.DEFAULT if operators is None else operators,
+            operators=self._names(operators),
             energy=energy,
             density=density,
             scale=scale,
@@ -52,8 +55,8 @@ class VHProcess:
     ) -> Events:  # fmt: skip
         """See `vh.generate`."""
         return vh.generate(
-            n, process=self.process, seed=seed, operators=self.DEFAULT if operators is None else operators, progress=progress, energy=energy,
-            unweighted=unweighted, density=density, scale=scale, pt_min=pt_min, mass_range=mass_range,
+            n, process=self.process, seed=seed, operators=self._names(operators), progress=progress,
+            energy=energy, unweighted=unweighted, density=density, scale=scale, pt_min=pt_min, mass_range=mass_range,
             tail=tail,
         )  # fmt: skip
 
@@ -64,6 +67,6 @@ class VHProcess:
     ) -> Polynomial:  # fmt: skip
         """See `vh.cross_section`; `options` may hold `pt_edges`."""
         return vh.cross_section(
-            process=self.process, operators=self.DEFAULT if operators is None else operators, energy=energy, density=density, scale=scale,
-            mass_range=mass_range, order=order, **options,
+            process=self.process, operators=self._names(operators), energy=energy, density=density,
+            scale=scale, mass_range=mass_range, order=order, **options,
         )  # fmt: skip
