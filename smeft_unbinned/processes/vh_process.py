@@ -56,8 +56,8 @@ class VHProcess:
         """See `vh.generate`."""
         return vh.generate(
             n, process=self.process, seed=seed, operators=self._names(operators), progress=progress,
-            energy=energy, unweighted=unweighted, density=density, scale=scale, pt_min=pt_min, mass_range=mass_range,
-            tail=tail,
+            energy=energy, unweighted=unweighted, density=density, scale=scale, pt_min=pt_min,
+            mass_range=mass_range, tail=tail,
         )  # fmt: skip
 
     def cross_section(
