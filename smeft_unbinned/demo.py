@@ -22,7 +22,7 @@ from .likelihood import Likelihood
 from .plots import intervals, training_curves
 from .processes import vh
 from .runcard import Runcard
-from .storage import write_text
+from .storage import make_folder, write_text
 
 OPERATORS = ("cHW", "cHWB", "cHq3", "cHq1", "cHu", "cHd")
 LUMINOSITY = 300.0
@@ -50,7 +50,7 @@ def run(folder: Path, sizes: Sizes | None = None, say: Say = print, progress: bo
     from .estimators import Estimator, train
 
     sizes = sizes or Sizes()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     say(f"[1/4] generating {sizes.events:,} events for training and {sizes.asimov:,} for the Asimov sample")
     sample = _events(sizes.events, sizes.seed, folder / "train.events", progress)
     observed = _events(sizes.asimov, sizes.seed + 1, folder / "asimov.events", progress)

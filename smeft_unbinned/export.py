@@ -39,7 +39,9 @@ def export(
     observed: a frame of measured events, each of weight one; or simulated Events, weights in pb, from which
         `pseudo_data` makes "asimov" data (every event with its expected, fractional weight) or a "toy"
         (a Poisson number of events drawn with the given seed) at the coefficients `at` (default the SM).
-    expected: nu(c), the expected number of events; default luminosity x efficiency x sigma(c) of `observed`.
+    expected: nu(c), the expected number of events, depending on every operator that the ratios depend on;
+        default luminosity x efficiency x sigma(c) of `observed`, for Asimov data with truth summed over the
+        same events, so that the best fit is `at`.
     luminosity: in fb^-1. efficiency: all that multiplies the rate, branching fractions included.
     Raises InputError for a missing yield, for `at` without truth, and for operators that do not fit.
     """
@@ -56,10 +58,16 @@ def export(
         if scale is None:
             raise InputError("pseudo-data from simulated events need a luminosity in fb^-1")
         events, weights = _pseudo_data(events, scale, pseudo_data, at, seed)
+    elif at:
+        raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
     features = events.features if events is not None else _frame(observed)
     ratios, spread = _ratios(estimator, features, events)
     if expected is None:
-        expected = _expected(events, scale, ratios.operators)
+        whole = observed if isinstance(observed, Events) else None
+        expected = _expected(whole, scale, ratios.operators, pseudo_data)
+    missing = [n for n in ratios.operators if n not in expected.operators]
+    if missing:
+        raise InputError(f"the expected yield does not know {', '.join(missing)}, on which the ratios depend")
     source = events.metadata if events is not None else {}
     metadata = {
         "source": source,
@@ -78,7 +86,7 @@ def export(
     return UnbinnedDataset(
         name,
         ratios,
-        expected.restrict([n for n in ratios.operators if n in expected.operators]),
+        expected.restrict(ratios.operators),
         weights,
         basis=basis or source.get("basis", "warsaw"),
         spread=spread,
@@ -120,6 +128,8 @@ def _ratios(
     if estimator is None:
         if events is None or events.truth is None:
             raise InputError("without an estimator the events must carry truth polynomials")
+        if np.abs(np.asarray(events.truth.constant) - 1).max() > 1e-6:
+            raise InputError("the truth of every event must be relative to the SM: 1 at the SM")
         return events.truth, None
     if hasattr(estimator, "predict"):
         ratios, spread = estimator.predict(features)
@@ -127,18 +137,23 @@ def _ratios(
     return estimator(features), None
 
 
-def _expected(events: Events | None, scale: float | None, operators: tuple[str, ...]) -> Polynomial:
+def _expected(
+    events: Events | None, scale: float | None, operators: tuple[str, ...], kind: str
+) -> Polynomial:
     if events is None or events.cross_section is None or scale is None:
         raise InputError(
             "the expected yield nu(c) is not known: pass expected=..., or simulated Events with a "
             "cross section, and a luminosity"
         )
-    missing = [n for n in operators if n not in events.cross_section.operators]
+    sigma = events.cross_section
+    if kind == "asimov" and events.truth is not None:
+        sigma = events.truth.sum(np.asarray(events.weights))
+    missing = [n for n in operators if n not in sigma.operators]
     if missing:
         raise InputError(
             f"the cross section of the events does not know {', '.join(missing)}; pass expected=..."
         )
-    return events.cross_section.restrict(operators).dense() * scale
+    return sigma.restrict(operators).dense() * scale
 
 
 def _describe(estimator: Ratio | None) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .datasets.protocol import Dataset
-from .errors import InputError, nearest
+from .errors import InputError, brief, nearest
 from .polynomial import Array, Point, as_point, check_operators, convert, namespace
 
 
@@ -35,9 +35,16 @@ class Likelihood:
         dependent: Mapping[str, Mapping[str, float]] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        if not datasets:
-            raise InputError("a likelihood needs at least one dataset")
+        if hasattr(datasets, "m2logl") or not isinstance(datasets, Iterable):
+            raise InputError(
+                f"datasets must be a list of datasets, got {brief(datasets)}; write Likelihood([dataset])"
+            )
         self.datasets = tuple(datasets)
+        if not self.datasets:
+            raise InputError("a likelihood needs at least one dataset")
+        for d in self.datasets:
+            if not hasattr(d, "m2logl"):
+                raise InputError(f"datasets must hold datasets only, got {brief(d)}; load it first")
         self._check_datasets()
         self.fixed = {name: _finite(name, value) for name, value in (fixed or {}).items()}
         self.dependent = {
@@ -53,6 +60,8 @@ class Likelihood:
         self._check_bound(known, strict=operators is None)
         self._check_operators(known)
         self._maps = [self._embedding(d.operators) for d in self.datasets]
+        if not isinstance(bounds or {}, Mapping):
+            raise InputError(f"bounds must be a mapping {{name: (lower, upper)}}, got {brief(bounds)}")
         self.bounds = dict(bounds or {})
         check_bounds(self.bounds, self.operators)
 
@@ -87,18 +96,30 @@ class Likelihood:
         for name in (*self.fixed, *self.dependent):
             if name not in known and (strict or self.fixed.get(name)):
                 raise InputError(
-                    f"{name} is fixed or dependent, but no dataset depends on it; known operators are "
-                    f"{', '.join(sorted(known))}.{nearest(name, known)}"
+                    f"{name} is fixed or dependent, but no dataset depends on it; {self._offer(name, known)}"
                 )
+
+    def _offer(self, names: str | Sequence[str], known: Sequence[str]) -> str:
+        """Return the known operators, those that were left out when a dataset was loaded too, and hints."""
+        names = [names] if isinstance(names, str) else names
+        metadata = [
+            m for m in (getattr(d, "metadata", {}) for d in self.datasets) if "translated_from" not in m
+        ]
+        left_out = {n for m in metadata for n in m.get("operators_set_to_zero", ())} - set(known)
+        offered = sorted({*known, *left_out})
+        hints = [
+            f" {n} was left out when its dataset was loaded." if n in left_out else nearest(n, offered)
+            for n in names
+        ]
+        return f"known operators are {', '.join(offered)}.{''.join(hints)}"
 
     def _check_operators(self, known: Sequence[str]) -> None:
         reached = {f for name in self.dependent if name in known for f in self.dependent[name]} | set(known)
         idle = [name for name in self.operators if name not in reached]
         if idle:
-            hints = "".join(nearest(name, known) for name in idle)
             raise InputError(
-                f"no dataset constrains {', '.join(idle)}; known operators are "
-                f"{', '.join(sorted(known))}.{hints} Fix it or remove it from the fit."
+                f"no dataset constrains {', '.join(idle)}; {self._offer(idle, known)} "
+                "Fix it or remove it from the fit."
             )
         if not self.operators:
             raise InputError("no free coefficient is left to fit")
@@ -153,7 +174,10 @@ class Likelihood:
         """Return d2(-2 log L)/dc2, shape (..., n, n)."""
         xp, points = self._points(c)
         parts = zip(self.datasets, points, self._maps, strict=True)
-        terms = [xp.asarray(a.T) @ xp.asarray(d.hessian(p)) @ xp.asarray(a) for d, p, (a, _) in parts]
+        terms = [
+            convert(xp, a.T, p.dtype) @ convert(xp, d.hessian(p), p.dtype) @ convert(xp, a, p.dtype)
+            for d, p, (a, _) in parts
+        ]
         return sum(terms[1:], start=terms[0])
 
     def coefficients(self, c: Point) -> dict[str, Array]:
@@ -186,12 +210,19 @@ def _finite(name: str, value: Any) -> float:
 
 def check_bounds(bounds: Mapping[str, tuple[float, float]], operators: Sequence[str]) -> None:
     """Raise InputError for a range of an unknown coefficient, an empty one or one that is not finite."""
-    for name, (lower, upper) in bounds.items():
+    for name, pair in bounds.items():
         if name not in operators:
             raise InputError(
                 f"a range is given for {name!r}, not a free coefficient.{nearest(name, operators)}"
             )
-        if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
+        try:
+            lower, upper = pair
+            usable = bool(np.isfinite(lower) and np.isfinite(upper) and lower < upper)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"the prior range of {name} must be two numbers (lower, upper), got {brief(pair)}"
+            ) from None
+        if not usable:
             raise InputError(
                 f"the prior range of {name} is empty or not finite: [{lower}, {upper}]; need min < max"
             )

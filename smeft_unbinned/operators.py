@@ -130,7 +130,8 @@ def translation(operators: Sequence[str], source: str, target: str) -> tuple[tup
             f"drop them first with restrict(), or fit in basis {source!r}"
         )
     names = tuple(dict.fromkeys(new for name in operators for new in table[name]))
-    return names, np.array([[table[name].get(new, 0.0) for new in names] for name in operators])
+    matrix = [table[name].get(new, 0.0) for name in operators for new in names]
+    return names, np.reshape(np.array(matrix, dtype=float), (len(operators), len(names)))
 
 
 def incomplete(operators: Sequence[str], source: str, target: str) -> dict[str, list[str]]:

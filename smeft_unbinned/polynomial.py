@@ -202,8 +202,8 @@ class QuadraticForm(ABC):
         """Return the derivatives by c at c (mapping or (..., n)): shape (..., *batch, n)."""
         return self._slope(homogeneous(as_point(c, self.operators)))
 
-    def hessian(self) -> Array:
-        """Return the second derivatives, constant in c: shape (*batch, n, n)."""
+    def hessian(self, c: Point | None = None) -> Array:
+        """Return the second derivatives, the same at every c: shape (*batch, n, n)."""
         return 2.0 * self.matrix()[..., 1:, 1:]
 
     def dense(self) -> Polynomial:
@@ -332,6 +332,10 @@ class Polynomial(QuadraticForm):
         names = self.operators + tuple(n for n in other.operators if n not in self.operators)
         a, b = self.align(names).dense(), other.align(names).dense()
         return Polynomial(names, a.coefficients + b.coefficients)
+
+    def __sub__(self, other: QuadraticForm) -> Polynomial:
+        """Subtract over the union of both operator sets, by name."""
+        return self + -1.0 * other.dense()
 
     def sum(self, weights: Array | None = None) -> Polynomial:
         """Return the (weighted) sum over the first batch axis."""

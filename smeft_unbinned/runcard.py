@@ -14,17 +14,20 @@ from .constraints import Coefficients
 from .datasets import Dataset, GaussianDataset, UnbinnedDataset
 from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
-from .operators import DATASET_BASES, expressible, translatable
+from .operators import DATASET_BASES, UNKNOWN, expressible, translatable
 
 MAX_BYTES = 4 * 2**20
 SAMPLER_KEYS = (
     "lepsilon", "target_evidence_unc", "target_post_unc", "store_raw", "vectorized", "n_samples", "samples",
-    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "replica", "n_replica",
-    "single_parameter_fits", "pairwise_fits",
+    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "use_bounds", "initial_temp",
+    "restart_temp_ratio", "cluster_num_live_points", "has_posterior",
 )  # fmt: skip
 """Keys of SMEFiT that steer its own samplers; accepted, and without effect here."""
-UNSUPPORTED = ("rot_to_fit_basis", "uv_couplings", "cutoff_scale", "rge")
-"""Keys of SMEFiT that change the result and are not supported; refused unless null."""
+UNSUPPORTED = (
+    "rot_to_fit_basis", "uv_couplings", "cutoff_scale", "rge", "single_parameter_fits", "pairwise_fits",
+    "replica", "n_replica",
+)  # fmt: skip
+"""Keys of SMEFiT that change the result and are not supported; refused unless null, false or 0."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,15 @@ class Runcard:
                 )
         blocked = [key for key in UNSUPPORTED if content.get(key)]
         if blocked:
-            raise InputError(f"{source}: {', '.join(blocked)} is not supported; remove it")
+            raise InputError(
+                f"{source}: {', '.join(blocked)} is not supported; remove it. Fits of some coefficients at a "
+                "time are Likelihood.only() in Python"
+            )
         values = {key: content[key] for key in known if content.get(key) is not None}
+        values["datasets"] = (*_datasets(values.get("datasets", []), source), *_external(content, source))
         for key in ("datasets", "coefficients"):
             if not values.get(key):
                 raise InputError(f"{source} needs the key {key!r} with at least one entry")
-        values["datasets"] = (*_datasets(values["datasets"], source), *_external(content, source))
         _check_types(values, source)
         return cls(**values, folder=Path(folder))
 
@@ -119,33 +125,44 @@ class Runcard:
         return Coefficients.parse(self.coefficients).bounds
 
     def load_datasets(self) -> list[Dataset]:
-        """Load every dataset, in the basis of the card."""
+        """Load every dataset, in the basis of the card.
+
+        `metadata["operators_set_to_zero"]` of each lists the operators of its files that the basis of the
+        card cannot express (and, of the binned one in its own basis, those that the card does not list).
+        Raises InputError for a dataset none of whose operators can be written in the basis of the card.
+        """
         binned = [dict(d) for d in self.datasets if "unbinned" not in d]
         loaded: list[Dataset] = []
         if binned:
-            loaded.append(
-                GaussianDataset.load(
-                    binned,
-                    data_path=self._path(self.data_path),
-                    theory_path=self._path(self.theory_path),
-                    use_quad=self.use_quad,
-                    use_t0=self.use_t0,
-                    use_theory_covmat=self.use_theory_covmat,
-                    use_multiplicative_prescription=self.use_multiplicative_prescription,
-                    default_order=self.default_order,
-                    operators=(
-                        list(self.coefficients)
-                        if self.basis == "smefit"
-                        else translatable("smefit", self.basis)
-                    ),
-                ).in_basis(self.basis)
+            if self.basis == UNKNOWN:
+                raise InputError(
+                    f"binned datasets have no coefficients of basis {UNKNOWN!r}; name a known basis"
+                )
+            own = self.basis == "smefit"
+            gaussian = GaussianDataset.load(
+                binned,
+                data_path=self._path(self.data_path),
+                theory_path=self._path(self.theory_path),
+                use_quad=self.use_quad,
+                use_t0=self.use_t0,
+                use_theory_covmat=self.use_theory_covmat,
+                use_multiplicative_prescription=self.use_multiplicative_prescription,
+                default_order=self.default_order,
+                operators=list(self.coefficients) if own else translatable("smefit", self.basis),
             )
+            names = gaussian.metadata["operators_set_to_zero"]
+            loaded.append(gaussian if own else _translated(gaussian, names, self.basis))
         for entry in self.datasets:
             if "unbinned" in entry:
                 dataset = UnbinnedDataset.load(self.folder / str(entry["unbinned"]))
                 dataset.name = str(entry["name"])
-                dataset = dataset.restrict(expressible(dataset.operators, dataset.basis, self.basis))
-                loaded.append(dataset.in_basis(self.basis))
+                known = expressible(dataset.operators, dataset.basis, self.basis)
+                zero = [n for n in dataset.operators if n not in known]
+                if UNKNOWN not in (dataset.basis, self.basis):
+                    dataset = dataset.restrict(known)
+                loaded.append(
+                    _translated(dataset, zero, self.basis) if dataset.basis != self.basis else dataset
+                )
         return loaded
 
     def likelihood(self) -> Likelihood:
@@ -157,10 +174,39 @@ class Runcard:
         return Likelihood(self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds)
 
 
+def _translated(dataset: GaussianDataset | UnbinnedDataset, zero: list[str], basis: str) -> Dataset:
+    """Return a dataset in the basis of the card, with a record of the operators that it loses there."""
+    if zero and not dataset.operators:
+        raise InputError(
+            f"dataset {dataset.name!r}: none of its operators ({', '.join(zero)}) exists in basis {basis!r}; "
+            f"remove it from the card, or fit in its own basis {dataset.basis!r}"
+        )
+    new = dataset.in_basis(basis)
+    new.metadata.update(operators_set_to_zero=zero, translated_from=dataset.basis)
+    return new
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no mapping holds a key twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line, same = key.start_mark.line + 1, (key.tag, key.value)
+                if same in lines:
+                    raise ValueError(
+                        f"key {brief(key.value)} is given twice, in lines {lines[same]} and {line}; keep one"
+                    )
+                lines[same] = line
+        return node
+
+
 def parse(text: str) -> Any:
-    """Return the content of a YAML text; ValueError for whatever the YAML library makes of a bad one."""
+    """Return the content of a YAML text; ValueError for a key given twice and for any bad YAML."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

@@ -33,7 +33,33 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"cannot write {target}: the folder {target.parent} is read-only; choose another")
+    if target.is_dir():
+        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
     return target
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the path if it is a folder one can write to, or can be made one; makes nothing."""
+    folder = Path(path)
+    try:
+        place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        reason = "is not a folder" if not place.is_dir() else "is read-only"
+        fit = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:  # too long a name, a null byte
+        raise InputError(f"cannot make the folder {folder}: {error}; choose another") from error
+    if not fit:
+        raise InputError(f"cannot make the folder {folder}: {place} {reason}; choose another")
+    return folder
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, parents included, unless it exists; raise InputError where that cannot be."""
+    folder = check_folder(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot make the folder {folder}: {error}; choose another") from error
+    return folder
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -141,3 +141,22 @@ def test_an_unknown_yield_is_refused(make_events, make_ratios) -> None:
         export(ratios, make_events(), luminosity=1.0)
     with pytest.raises(InputError, match=r"yield nu.c. is not known: pass expected="):
         export(ratios, FRAME, luminosity=1.0)
+
+
+@pytest.mark.parametrize("at", [{}, {"cHW": 0.5}, {"cHq3": 0.1, "cHWtil": -0.2}])
+def test_the_fit_of_asimov_data_finds_what_was_put_in(zh_events, at) -> None:
+    """The yield is summed over the events of the sample, so that their fluctuation drops out."""
+    dataset = export(None, zh_events, luminosity=300.0, efficiency=0.01, at=at)
+    gradient = dataset.gradient(at)
+    step = np.linalg.solve(dataset.hessian(at), gradient)
+    assert np.abs(step).max() < 1e-10
+    assert dataset.weights.sum() == pytest.approx(float(dataset.expected.evaluate(at)))
+
+
+def test_a_selection_has_its_own_yield(zh_events) -> None:
+    hard = zh_events[zh_events.column("pt_z") > 200.0]
+    for kind in ("asimov", "toy"):
+        dataset = export(None, hard, luminosity=3000.0, pseudo_data=kind)
+        expected = float(dataset.expected.constant)
+        assert abs(dataset.weights.sum() - expected) < 6 * np.sqrt(expected)
+        assert expected < 0.5 * 3e6 * float(zh_events.cross_section.constant)

@@ -153,3 +153,26 @@ def test_repeated_names_and_mixed_bases_are_refused(make_unbinned, make_linear) 
 def test_a_card_may_list_coefficients_without_effect(parts) -> None:
     likelihood = Likelihood(parts, ["cHW"], fixed={"cll": 0.0})
     assert likelihood.coefficients([0.5]) == {"cHW": 0.5, "cll": 0.0}
+
+
+def test_arguments_of_the_wrong_kind_are_refused(make_unbinned) -> None:
+    d = make_unbinned(1)
+    with pytest.raises(InputError, match=r"must be a list of datasets, got Unbinned.*write Likelihood\(\["):
+        Likelihood(d)
+    with pytest.raises(InputError, match="must be a list of datasets, got 3"):
+        Likelihood(3)
+    with pytest.raises(InputError, match="must hold datasets only, got 'zh'"):
+        Likelihood(["zh"])
+    for pair in (1, (1, 2, 3), ("a", 1), None):
+        with pytest.raises(InputError, match="range of cHW must be two numbers"):
+            Likelihood([d], bounds={"cHW": pair})
+    with pytest.raises(InputError, match="bounds must be a mapping"):
+        Likelihood([d], bounds=[("cHW", 1)])
+
+
+def test_the_hessian_in_single_precision_of_torch(make_unbinned, make_linear) -> None:
+    torch = pytest.importorskip("torch", reason="the train extra is not installed")
+    likelihood, c = Likelihood([make_unbinned(1), make_linear(2)]), [0.1, -0.2, 0.05]
+    got = likelihood.hessian(torch.tensor(c, dtype=torch.float32))
+    assert got.dtype == torch.float32
+    np.testing.assert_allclose(got.numpy(), likelihood.hessian(c), rtol=1e-4, atol=1e-3)

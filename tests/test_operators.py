@@ -70,3 +70,9 @@ def test_what_a_translation_leaves_out_is_named() -> None:
     assert incomplete(["cHW", "cHq1"], "warsaw", "smefit") == {"O3pq": ["cHq3"]}
     assert incomplete(["cHq1", "cHq3"], "warsaw", "smefit") == {}
     assert incomplete(["cHq3"], "warsaw", "warsaw") == {}
+
+
+def test_no_operators_translate_to_none() -> None:
+    names, matrix = translation([], "warsaw", "smefit")
+    assert names == ()
+    assert matrix.shape == (0, 0)

@@ -226,3 +226,11 @@ def test_wrong_input_is_refused(call, message: str) -> None:
 def test_representations_name_the_operators() -> None:
     assert repr(polynomial(0, 2)) == "Polynomial(cHW, cHq3; batch (3,))"
     assert repr(squares(0, 2)) == "SumOfSquares(cHW, cHq3; rank 2, batch (3,))"
+
+
+def test_differences_and_the_argument_of_the_hessian(make_ratios) -> None:
+    a, b = make_ratios(1, 5, ("cHW", "cHu")), make_ratios(2, 5, ("cHu", "cHd"))
+    c = {"cHW": 0.3, "cHu": -0.2, "cHd": 0.1}
+    expected = a.evaluate({"cHW": 0.3, "cHu": -0.2}) - b.evaluate({"cHu": -0.2, "cHd": 0.1})
+    np.testing.assert_allclose((a.dense() - b).evaluate(c), expected)
+    np.testing.assert_array_equal(a.hessian([0.3, 0.1]), a.hessian())

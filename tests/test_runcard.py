@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smeft_unbinned import InputError, Likelihood, Runcard
+from smeft_unbinned.fit.provenance import caveats
 from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED, parse
 
 BINNED = "ZH_14TeV_STXS"
@@ -212,3 +213,62 @@ def test_defaults_are_recorded_in_the_card(folder: Path) -> None:
     runcard = Runcard.load(write(folder, card(nlive=123, seed=None)))
     assert (runcard.nlive, runcard.seed, runcard.basis, runcard.use_quad) == (123, 0, "smefit", True)
     assert np.isclose(runcard.frac_remain, 0.01)
+
+
+def test_a_misspelt_operator_of_a_binned_card_gets_a_hint(folder: Path) -> None:
+    wrong = Runcard.from_dict(card(datasets=[BINNED], coefficients={"OpBoxx": {}}), folder)
+    with pytest.raises(InputError, match=r"constrains OpBoxx; known operators are .*Did you mean 'OpBox'"):
+        wrong.likelihood()
+    left_out = Runcard.from_dict(card(datasets=[BINNED], coefficients={"OpW": {}}), folder).load_datasets()
+    with pytest.raises(InputError, match="OpBox was left out when its dataset was loaded"):
+        Likelihood(left_out, ["OpBox"])
+
+
+def test_operators_that_the_basis_lacks_are_told(folder: Path, make_unbinned) -> None:
+    likelihood = Runcard.from_dict(card(), folder).likelihood()
+    assert likelihood.datasets[1].metadata["operators_set_to_zero"] == ["cHWtil"]
+    told = "zh: cHWtil set to zero, basis 'smefit' has no such coefficient"
+    assert [c for c in caveats(likelihood) if "set to zero" in c] == [told]
+    warsaw = Runcard.from_dict(card(basis="warsaw", coefficients={"cHW": {}}), folder).likelihood()
+    assert "operators_set_to_zero" not in warsaw.datasets[1].metadata
+    assert not [c for c in caveats(warsaw) if c.startswith("zh")]
+    make_unbinned(1, operators=("cHWtil",)).save(folder / "odd.safetensors")
+    odd = card(datasets=[BINNED, {"name": "odd", "unbinned": "odd.safetensors"}])
+    with pytest.raises(InputError, match=r"'odd': none of its operators \(cHWtil\) exists in basis 'smefit'"):
+        Runcard.from_dict(odd, folder).likelihood()
+    unknown = Runcard.from_dict(card(basis="unknown"), folder)
+    with pytest.raises(InputError, match="binned datasets have no coefficients of basis 'unknown'"):
+        unknown.load_datasets()
+
+
+def test_keys_of_smefit_that_would_change_the_result(folder: Path) -> None:
+    for key in ("single_parameter_fits", "pairwise_fits", "replica", "n_replica"):
+        assert Runcard.from_dict(card(**{key: False}))
+        with pytest.raises(InputError, match=f"{key} is not supported; remove it"):
+            Runcard.from_dict(card(**{key: 1}))
+    keys = ("use_bounds", "initial_temp", "restart_temp_ratio", "cluster_num_live_points", "has_posterior")
+    assert Runcard.from_dict(card(**dict.fromkeys(keys, 1)))
+
+
+def test_a_card_may_hold_external_chi2_alone(folder: Path) -> None:
+    content = card(external_chi2={"zh": {"path": "plugins.smefit.unbinned.py", "file": "zh.safetensors"}})
+    del content["datasets"]
+    assert [d.name for d in Runcard.from_dict(content, folder).likelihood().datasets] == ["zh"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nnlive: 2\nseed: 3\n", "key 'seed' is given twice, in lines 1 and 3; keep one"),
+        ("coefficients:\n  OpW: {min: -1, max: 1, min: 0}\n", "key 'min' is given twice, in lines 2 and 2"),
+    ],
+)
+def test_a_key_given_twice_is_named(folder: Path, text: str, message: str) -> None:
+    (folder / "card.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        Runcard.load(folder / "card.yaml")
+
+
+def test_merged_keys_are_not_given_twice() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n"
+    assert parse(text) == yaml.safe_load(text)

@@ -155,3 +155,15 @@ def test_unwritable_targets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"metadata must be of JSON types, but: .*object"):
         storage.write(tmp_path / "x", "thing", {}, {"a": object()})
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_folders_are_made_or_refused(tmp_path: Path) -> None:
+    assert storage.check_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert list(tmp_path.iterdir()) == []
+    assert storage.make_folder(tmp_path / "a" / "b").is_dir()
+    assert storage.make_folder(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    for bad in ("file", "file/x", "file/x/y", "link", "n" * 300, "null\0byte"):
+        with pytest.raises(InputError, match=r"cannot make the folder .*; choose another"):
+            storage.make_folder(tmp_path / bad)

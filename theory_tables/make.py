@@ -19,6 +19,7 @@ import yaml
 
 from smeft_unbinned.errors import InputError, nearest
 from smeft_unbinned.processes.densities import LesHouches
+from smeft_unbinned.storage import make_folder
 
 from .predictions import BR_H_BB, ORDER, TABLES, Prediction, Table, predict, units_of
 
@@ -138,8 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent)
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
     options = parser.parse_args(arguments)
-    for name in options.only:
-        write(name, options.folder)
+    try:
+        make_folder(options.folder)
+        for name in options.only:
+            write(name, options.folder)
+    except InputError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,20 @@ from ..errors import InputError, require
 from ..events import Events
 from ..export import FB_PER_PB, export
 from ..likelihood import Likelihood
+from ..plots import intervals
 from ..runcard import Runcard
-from ..storage import write_text
-from .options import console, edges, efficiency_option, luminosity_option, operators_option, print_frame, say
+from ..storage import make_folder, write_text
+from .options import (
+    edges,
+    efficiency_option,
+    folder,
+    luminosity_option,
+    note,
+    operators_option,
+    print_frame,
+    say,
+    say_figure,
+)
 
 
 @click.command()
@@ -33,7 +44,7 @@ from .options import console, edges, efficiency_option, luminosity_option, opera
     "--together/--alone", default=True, show_default=True, help="Also fit all coefficients at once."
 )
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("comparison"),
-              show_default=True, help="Folder for table and figure.")  # fmt: skip
+              show_default=True, callback=folder, help="Folder for table and figure.")  # fmt: skip
 def command(
     events: Path, model: Path | None, luminosity: float | None, efficiency: float, bins: tuple[str, ...],
     card: Path | None, operators: tuple[str, ...] | None, together: bool, output: Path,
@@ -72,14 +83,11 @@ def command(
             f"the events do not depend on {', '.join(unknown)}; they know {', '.join(sample.operators)}"
         )
     table = compare(versions, chosen, together=together, progress=True)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     write_text(output / "intervals.csv", table.to_csv(index=False))
     print_comparison(table, "exact")
     say(output / "intervals.csv", "the table")
-    require("matplotlib", "plot")
-    from ..plots import intervals
-
-    say(intervals(table, output / "intervals.png"), "the figure")
+    say_figure(lambda: intervals(table, output / "intervals.png"), "the figure")
 
 
 def print_comparison(table: pd.DataFrame, reference: str) -> None:
@@ -94,4 +102,4 @@ def print_comparison(table: pd.DataFrame, reference: str) -> None:
         print_frame(frame, f"width of the {LEVELS[-1]:.0%} interval over the {reference} one, {fit}", 3)
     noted = table[table["note"] != ""].drop_duplicates(["fit", "version", "operator", "note"])
     for row in noted.drop_duplicates(["fit", "version", "note"]).itertuples():
-        console.print(f"[yellow]note:[/yellow] {row.version}, {row.fit}: {row.note}", highlight=False)
+        note(f"{row.version}, {row.fit}: {row.note}")

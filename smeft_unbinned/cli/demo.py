@@ -8,12 +8,12 @@ import click
 
 from ..errors import require
 from .compare import print_comparison
-from .options import console, say, seed_option
+from .options import console, folder, say, seed_option
 
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo_output"),
-              show_default=True, help="Folder for everything that is made.")  # fmt: skip
+              show_default=True, callback=folder, help="Folder for everything that is made.")  # fmt: skip
 @click.option("--events", default=100_000, show_default=True, help="Training events.")
 @click.option("--asimov", default=50_000, show_default=True, help="Events of the Asimov sample.")
 @click.option("--replicas", default=10, show_default=True, help="Networks in the ensemble.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import names, operators_option, output_file, print_frame, say
+from .options import check_distinct, names, operators_option, output_file, positive, print_frame, say
 
 
 def _observables(
@@ -28,7 +28,8 @@ def _observables(
               "{weight: {operator: value}}, or a MadGraph reweighting card for ROOT.")  # fmt: skip
 @click.option("--tree", default="Events", show_default=True, help="Tree of ROOT files.")
 @click.option("--nominal", help="Branch or column that multiplies every weight, such as genWeight.")
-@click.option("--cross-section", type=float, help="SM cross section in pb that the weights are scaled to.")
+@click.option("--cross-section", type=float, callback=positive,
+              help="SM cross section in pb that the weights are scaled to.")  # fmt: skip
 @click.option("--drop-non-positive", is_flag=True, help="Leave out events whose SM weight is not positive.")
 @operators_option
 @click.option("--max-events", type=int, help="Read at most so many events.")
@@ -48,6 +49,7 @@ def command(
     """
     from ..events.dispatch import read_events
 
+    check_distinct([output], [*files, points])
     events = read_events(
         files, observables=observables, points=points, operators=operators, tree=tree, nominal=nominal,
         cross_section_pb=cross_section, non_positive="drop" if drop_non_positive else "error",

@@ -9,9 +9,17 @@ import click
 
 from ..errors import InputError, require
 from ..events import Events
-from ..export import PSEUDO_DATA, export
+from ..export import FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
-from .options import assignments, efficiency_option, luminosity_option, output_file, say, seed_option
+from .options import (
+    assignments,
+    check_distinct,
+    efficiency_option,
+    luminosity_option,
+    output_file,
+    say,
+    seed_option,
+)
 
 
 @click.command()
@@ -42,6 +50,9 @@ def command(
     """
     if (model is None) != truth:
         raise InputError("give either --model FILE or --truth, not both and not none")
+    if data == "observed" and at:
+        raise InputError("--at is where pseudo-data are made; leave it out with --data observed")
+    check_distinct([output], [events, model, yield_from])
     sample = Events.load(events)
     estimator = None
     if model is not None:
@@ -66,4 +77,4 @@ def _yield(path: Path | None, luminosity: float | None, efficiency: float) -> Po
     sigma = Events.load(path).cross_section
     if sigma is None:
         raise InputError(f"{path} knows no cross section as a function of the coefficients")
-    return sigma * (1000.0 * luminosity * efficiency)
+    return sigma * (FB_PER_PB * luminosity * efficiency)

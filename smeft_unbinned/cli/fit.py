@@ -8,15 +8,16 @@ import click
 
 from ..fit import FitResult, minimise, sample
 from ..runcard import Runcard
-from .options import console, print_frame, say
+from ..storage import check_folder, make_folder
+from .options import SEED, console, note, print_frame, say
 
 
 @click.command()
 @click.argument("runcard", type=click.Path(path_type=Path))
 @click.option("--method", type=click.Choice(["minuit", "ultranest"]), default="minuit", show_default=True,
               help="Best fit with profile intervals, or a posterior by nested sampling.")  # fmt: skip
-@click.option("--nlive", type=int, help="Live points; default the card's.")
-@click.option("--seed", type=int, help="Seed of the sampler; default the card's.")
+@click.option("--nlive", type=click.IntRange(min=1), help="Live points; default the card's.")
+@click.option("--seed", type=SEED, help="Seed of the sampler; default the card's.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               help="Folder of the results; default result_path/result_ID of the card.")  # fmt: skip
 def command(runcard: Path, method: str, nlive: int | None, seed: int | None, output: Path | None) -> None:
@@ -28,9 +29,8 @@ def command(runcard: Path, method: str, nlive: int | None, seed: int | None, out
     Example: smeft-unbinned fit card.yaml --method ultranest
     """
     card = Runcard.load(runcard)
+    folder = check_folder(output or card.output)
     likelihood = card.likelihood()
-    folder = output or card.output
-    folder.mkdir(parents=True, exist_ok=True)
     if method == "minuit":
         result = minimise(likelihood)
     else:
@@ -38,6 +38,7 @@ def command(runcard: Path, method: str, nlive: int | None, seed: int | None, out
             likelihood, nlive=nlive or card.nlive, seed=card.seed if seed is None else seed,
             frac_remain=card.frac_remain, log_dir=folder / "ultranest", progress=True,
         )  # fmt: skip
+    make_folder(folder)
     result.save(folder / "fit_result.json")
     result.save_smefit(folder / "fit_results.json")
     report(result)
@@ -55,4 +56,4 @@ def report(result: FitResult) -> None:
     if not result.valid:
         console.print("[bold red]the fit did not converge[/bold red]")
     for message in result.messages:
-        console.print(f"[yellow]note:[/yellow] {message}", highlight=False)
+        note(message)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import operators_option, output_file, say, seed_option
+from .options import check_distinct, finite, operators_option, output_file, positive, say, seed_option
 
 PROCESSES = ("ZH", "WH", "ttbar", "toy")
 
@@ -15,13 +15,13 @@ PROCESSES = ("ZH", "WH", "ttbar", "toy")
 @click.command()
 @click.argument("process", type=click.Choice(PROCESSES, case_sensitive=False), default="ZH")
 @click.option("-n", "--events", "count", default=100_000, show_default=True, help="Number of events.")
-@click.option("--energy", default=14_000.0, show_default=True, help="Proton-proton energy, GeV.")
+@click.option("--energy", default=14_000.0, show_default=True, callback=positive,
+              help="Proton-proton energy, GeV.")  # fmt: skip
 @operators_option
 @click.option("--weighted/--unweighted", default=True, show_default=True,
               help="Weighted events cover the high-energy tail better.")  # fmt: skip
-@click.option(
-    "--pt-min", type=float, default=0.0, show_default=True, help="Smallest transverse momentum, GeV."
-)
+@click.option("--pt-min", type=float, default=0.0, show_default=True, callback=finite,
+              help="Smallest transverse momentum, GeV.")  # fmt: skip
 @click.option("--density", type=click.Path(path_type=Path),
               help="Grid file or folder of an LHAPDF set; default Les Houches 2001.")  # fmt: skip
 @seed_option
@@ -40,6 +40,7 @@ def command(
     from ..processes import HADRONIC, find
     from ..processes.lhagrid import LHAGrid
 
+    check_distinct([output], [density])
     options: dict[str, Any] = {"operators": operators or find(process).DEFAULT}
     if process in HADRONIC:
         options |= {"energy": energy, "unweighted": not weighted, "pt_min": pt_min}

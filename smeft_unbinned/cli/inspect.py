@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from .. import storage
 from .options import console
@@ -22,11 +23,10 @@ def command(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(manifest, indent=1, sort_keys=True))
         return
-    console.print(
-        f"[bold]{manifest['kind']}[/bold], format {manifest['format']}, checksums verified", highlight=False
-    )
+    head = f", format {manifest['format']}, checksums verified"
+    console.print(Text.assemble((str(manifest["kind"]), "bold"), head), highlight=False)
     for name, array in arrays.items():
-        console.print(f"  {name}: {array.dtype} {array.shape}", highlight=False)
+        console.print(f"  {name}: {array.dtype} {array.shape}", highlight=False, markup=False)
     _show(manifest, "")
 
 
@@ -35,7 +35,7 @@ def _show(content: dict[str, object], indent: str) -> None:
         if key in ("checksums", "history"):
             continue
         if isinstance(value, dict) and value:
-            console.print(f"{indent}{key}:", highlight=False)
+            console.print(f"{indent}{key}:", highlight=False, markup=False)
             _show(value, indent + "  ")
         else:
             text = (

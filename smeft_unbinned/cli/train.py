@@ -8,7 +8,18 @@ import click
 
 from ..errors import require
 from ..events import Events
-from .options import names, operators_option, output_file, say, seed_option
+from ..plots import training_curves
+from ..storage import check_target
+from .options import (
+    check_distinct,
+    names,
+    operators_option,
+    output_file,
+    say,
+    say_figure,
+    seed_option,
+    target,
+)
 
 
 @click.command()
@@ -29,7 +40,7 @@ from .options import names, operators_option, output_file, say, seed_option
     type=click.Path(path_type=Path),
     help="Larger sample that fixes the inclusive coefficients.",
 )
-@click.option("--checkpoint", type=click.Path(path_type=Path),
+@click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path), callback=target,
               help="Written every epoch, to go on after a kill. Default OUTPUT.checkpoint.")  # fmt: skip
 @click.option(
     "--plot/--no-plot", default=True, show_default=True, help="Draw the training curves beside OUTPUT."
@@ -60,8 +71,10 @@ def command(
         replicas=replicas, epochs=epochs, patience=patience, hidden=widths, rank=rank, batch=batch,
         learning_rate=learning_rate, device=device, seed=seed,
     )  # fmt: skip
+    checkpoint = checkpoint or check_target(output.with_name(output.name + ".checkpoint"))
+    figure = check_target(output.with_name(output.name + ".png"))
+    check_distinct([output, checkpoint, *([figure] if plot else [])], [events, calibrate])
     sample = Events.load(events)
-    checkpoint = checkpoint or output.with_name(output.name + ".checkpoint")
     estimator = train(
         sample, settings, features=features, operators=operators, checkpoint=checkpoint, progress=True,
         calibrate=None if calibrate is None else Events.load(calibrate),
@@ -73,9 +86,4 @@ def command(
         f"{estimator.members} networks, {len(estimator.features)} features, {', '.join(estimator.operators)}",
     )
     if plot:
-        from ..plots import training_curves
-
-        say(
-            training_curves(estimator.metadata["history"], output.with_name(output.name + ".png")),
-            "training curves",
-        )
+        say_figure(lambda: training_curves(estimator.metadata["history"], figure), "training curves")

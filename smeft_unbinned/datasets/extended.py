@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, nearest
+from ..errors import InputError, brief, nearest
 from ..operators import DATASET_BASES
 from ..polynomial import (
     Array,
@@ -23,9 +23,9 @@ from ..polynomial import (
     as_point,
     convert,
     monomial_gradient,
-    monomial_hessian,
     monomials,
     namespace,
+    unpack,
 )
 
 FLOOR = 1e-10
@@ -42,6 +42,15 @@ def log_ratio(r: Array) -> Array:
     xp = namespace(r)
     safe = xp.where(r > FLOOR, r, xp.ones_like(r))
     return xp.where(r > FLOOR, xp.log(safe), (r - FLOOR) / FLOOR + float(np.log(FLOOR)))
+
+
+def check_form(name: str, what: str, form: object) -> None:
+    """Raise InputError for an argument of a dataset that is no quadratic form."""
+    if not isinstance(form, QuadraticForm):
+        raise InputError(
+            f"dataset {name!r}: {what} must be a Polynomial or another quadratic form, got {brief(form)}; "
+            "a number that does not depend on the coefficients is Polynomial((), [number])"
+        )
 
 
 class ExtendedTerm:
@@ -61,6 +70,8 @@ class ExtendedTerm:
                 f"dataset {name!r}: unknown basis {basis!r}; known are {', '.join(DATASET_BASES)}."
                 + nearest(basis, DATASET_BASES)
             )
+        check_form(name, "ratios", ratios)
+        check_form(name, "expected", expected)
         self.name, self.basis = str(name), basis
         self.operators = ratios.operators
         self.ratios: Polynomial = ratios.dense()
@@ -155,7 +166,7 @@ class ExtendedTerm:
             effective -= (weights * inverse) @ coefficients
             d = coefficients @ slope.T
             outer += (d * (weights * above * inverse**2)[:, None]).T @ d
-        return 2.0 * (monomial_hessian(n) @ effective + outer)
+        return np.asarray(2.0 * (2.0 * unpack(effective)[1:, 1:] + outer))
 
     def non_positive(self, c: Point) -> int:
         """Return how many events of positive weight have a ratio that is not positive at one point c."""

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..events import Events
 from ..operators import translation
 from ..polynomial import Array, Polynomial, QuadraticForm
-from .extended import ExtendedTerm
+from .extended import ExtendedTerm, check_form
 
 
 class PoissonDataset(ExtendedTerm):
@@ -30,6 +30,7 @@ class PoissonDataset(ExtendedTerm):
         basis: str = "warsaw",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
+        check_form(name, "yields", yields)
         self.yields = yields.dense()
         sm = self.yields.constant
         if self.yields.coefficients.ndim != 2:

@@ -84,7 +84,8 @@ class UnbinnedDataset(ExtendedTerm):
     def restrict(self, operators: Sequence[str]) -> UnbinnedDataset:
         """Return the dataset with every operator but these set to zero."""
         names = self.ratios.restrict(operators).operators
-        return self._with(names, [[float(a == b) for b in names] for a in self.operators], self.basis)
+        same = [float(a == b) for a in self.operators for b in names]
+        return self._with(names, np.reshape(same, (len(self.operators), len(names))), self.basis)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file with the manifest in its header."""

@@ -45,6 +45,8 @@ class FeatureMap:
 
     def __call__(self, features: pd.DataFrame) -> np.ndarray:
         """Return the inputs (N, D); raise InputError for a missing or non-finite feature."""
+        if not isinstance(features, pd.DataFrame) or features.empty:
+            raise InputError(f"features must be a pandas frame with rows, got {type(features).__name__}")
         for name in self.names:
             if name not in features:
                 raise InputError(

@@ -86,6 +86,8 @@ def run(
         if checkpoint is not None:
             _store(checkpoint, state, optimiser, fingerprint)
     if not bool(torch.isfinite(state.best_loss).all()):
+        if checkpoint is not None:
+            Path(checkpoint).unlink(missing_ok=True)  # other settings would be refused with it
         raise InputError("the training diverged: no epoch has a finite loss; lower learning_rate or clip")
     return state
 

@@ -14,7 +14,7 @@ from ..errors import InputError, nearest
 from ..polynomial import Polynomial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Events:
     """A sample of N simulated events.
 
@@ -54,6 +54,7 @@ class Events:
             raise InputError(f"weights have shape {weights.shape}, expected ({n},): one per event")
         check_finite("weight", weights)
         if self.truth is not None:
+            object.__setattr__(self, "truth", self.truth.dense())
             if self.truth.batch_shape != (n,):
                 raise InputError(f"truth has batch {self.truth.batch_shape}, expected ({n},): one per event")
             check_finite("truth polynomial", self.truth.coefficients)
@@ -69,14 +70,17 @@ class Events:
         return self.truth.operators if self.truth is not None else ()
 
     def __getitem__(self, index: Any) -> Events:
-        """Return a part of the sample, each event with its weight here; sigma(c) stays that of the whole."""
+        """Return a selection, each event with the weight it has here; sigma(c) is that of the selection.
+
+        Without truth sigma(c) of a selection is unknown.
+        """
         if isinstance(index, (int, np.integer)):
             index = slice(index, index + 1)
         return Events(
             self.features.iloc[index],
             None if self.truth is None else self.truth[index],
             self.weights[index],  # type: ignore[index]  # set at construction
-            self.cross_section,
+            None,
             self.metadata,
         )
 

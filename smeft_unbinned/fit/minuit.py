@@ -1,24 +1,27 @@
-"""Minimisation by Minuit with our gradient, and profile intervals by MINOS.
+"""Minimisation by Minuit with our gradient, and profile intervals.
 
-Minuit sees dimensionless coordinates, c_i divided by its error in the quadratic approximation at the start,
-so that coefficients of any size converge alike. It gets no limits and no fixed parameters (those are taken
-out before), because an analytic second derivative together with either gives wrong errors silently.
-The covariance is 2 H^-1 with our own Hessian H of -2 log L at the minimum.
+Newton's method descends from several starts (`descent`), and Minuit confirms the best minimum. Both see
+dimensionless coordinates, c_i divided by its error in the quadratic approximation at the start, so that
+coefficients of any size converge alike. Minuit gets no limits and no fixed parameters (those are taken out
+before), because an analytic second derivative together with either gives wrong errors silently.
+The covariance is 2 H^-1 with our own Hessian H of -2 log L at the minimum. Profile intervals are solved for
+with both derivatives (`profile`), and by MINOS where that fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from iminuit import Minuit
-from scipy import optimize
+from scipy import stats
 
 from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import as_point
+from .descent import Scaled, minima
+from .profile import interval_end
 from .provenance import caveats, provenance
 from .result import FitResult, check_level
 
@@ -28,12 +31,14 @@ def minimise(
     *,
     start: Mapping[str, float] | None = None,
     levels: Sequence[float] = (0.68, 0.95),
-    strategy: int = 1,
+    strategy: int = 0,
 ) -> FitResult:
-    """Return the best fit, its covariance, and profile (MINOS) intervals at the given levels.
+    """Return the best fit, its covariance, and profile intervals at the given levels.
 
-    start: coefficients in TeV^-2 where the search begins; default the SM.
-    levels: confidence levels whose intervals are stored; others are computed on demand.
+    start: coefficients in TeV^-2 where the search begins; default the SM. Further starts lie where -2 log L
+        falls again along one coefficient; other minima found are named in `messages`.
+    levels: confidence levels whose intervals are stored; others are computed on demand. An interval is the
+        connected one around the best fit.
     Raises InputError when -2 log L is not finite at the start and when a direction is not constrained at all.
     A fit that does not converge comes back with valid=False and the reason in `messages`.
     """
@@ -46,12 +51,9 @@ def minimise(
         at = ", ".join(f"{n} = {x:g}" for n, x in zip(names, origin, strict=True))
         raise InputError(f"-2 log L is {value} at the start point ({at}); choose another start")
     scale = _scales(likelihood, origin)
-    minuit = Minuit(
-        lambda x: float(likelihood.m2logl(x * scale)),
-        _descend(likelihood, origin, scale) / scale,
-        grad=lambda x: likelihood.gradient(x * scale) * scale,
-        name=names,
-    )
+    function = Scaled(likelihood, scale)
+    found = minima(function, origin / scale)
+    minuit = Minuit(function.value, found[0], grad=function.gradient, name=names)
     minuit.errordef = Minuit.LEAST_SQUARES
     minuit.strategy = strategy
     minuit.migrad(ncall=20_000)
@@ -60,11 +62,13 @@ def minimise(
     if not minuit.valid:
         edm, goal = minuit.fmin.edm, minuit.fmin.edm_goal
         messages.append(f"Minuit did not converge: edm {edm:.2g}, goal {goal:.2g}")
+    if not flat:
+        messages += _others(function, found, max([*levels, 0.95]))
     if count := likelihood.non_positive(best):
         messages.append(f"{count} events have a ratio that is not positive at the best fit")
 
     def intervals(level: float) -> pd.DataFrame:
-        return _minos(minuit, names, scale, level)
+        return _intervals(function, minuit, covariance, level)
 
     stored: dict[float, pd.DataFrame] = {}
     if minuit.valid:
@@ -72,7 +76,7 @@ def minimise(
         for level, frame in stored.items():
             failed = [str(n) for n in frame.index[frame.isna().any(axis=1)]]
             if failed:
-                messages.append(f"MINOS found no {level:.0%} interval for {', '.join(failed)}")
+                messages.append(f"found no {level:.0%} interval for {', '.join(failed)}")
     return FitResult(
         method="minuit",
         best={k: float(v) for k, v in likelihood.coefficients(best).items()},
@@ -91,21 +95,19 @@ def minimise(
     )
 
 
-def _descend(likelihood: Likelihood, origin: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return the minimum that a trust-region Newton method reaches from the start, where H is positive.
-
-    A likelihood with quadratic terms need not be convex at the start, and Minuit's own steps fail there.
-    """
-    newton: Any = optimize.minimize
-    found = newton(
-        lambda x: float(likelihood.m2logl(x * scale)),
-        origin / scale,
-        jac=lambda x: likelihood.gradient(x * scale) * scale,
-        hess=lambda x: likelihood.hessian(x * scale) * np.outer(scale, scale),
-        method="trust-exact",
-        options={"gtol": 1e-6, "maxiter": 500},
-    )
-    return np.asarray(found.x * scale)
+def _others(function: Scaled, found: list[np.ndarray], level: float) -> list[str]:
+    """Return what to say about further minima that an interval at this level would have to reach."""
+    rise = [function.value(y) - function.value(found[0]) for y in found[1:]]
+    near = [y for y, r in zip(found[1:], rise, strict=True) if r < stats.chi2.ppf(level, 1)]
+    if not near:
+        return []
+    point = near[0] * function.scale
+    terms = zip(function.likelihood.operators, point, strict=True)
+    text = ", ".join(f"{n} = {x:.3g}" for n, x in terms)
+    return [
+        f"{len(near)} more minima within {level:.0%}, the lowest at {text} "
+        f"(-2 log L higher by {rise[0]:.2g}): the intervals are those around the best fit only"
+    ]
 
 
 def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
@@ -165,21 +167,30 @@ def _covariance(
     return np.full_like(hessian, np.nan), flat, [message]
 
 
-def _minos(minuit: Minuit, names: Sequence[str], scale: np.ndarray, level: float) -> pd.DataFrame:
-    rows: dict[str, dict[str, Any]] = {}
-    for i, name in enumerate(names):
-        try:
-            minuit.minos(name, cl=level)
-        except RuntimeError:  # Minuit gives up: no interval, said in the result
-            rows[name] = {"lower": np.nan, "upper": np.nan}
-            continue
-        error = minuit.merrors[name]
-        lower = error.lower if error.lower_valid else np.nan
-        upper = error.upper if error.upper_valid else np.nan
-        rows[name] = {
-            "lower": (minuit.values[name] + lower) * scale[i],
-            "upper": (minuit.values[name] + upper) * scale[i],
-        }
+def _intervals(function: Scaled, minuit: Minuit, covariance: np.ndarray, level: float) -> pd.DataFrame:
+    """Return the profile intervals at a level: columns lower and upper, NaN where none is found."""
+    best, scale = np.array(minuit.values), function.scale
+    scaled = covariance / np.outer(scale, scale)
+    rows: dict[str, list[float]] = {}
+    for i, name in enumerate(function.likelihood.operators):
+        ends: list[float | None] = [None, None]
+        if np.isfinite(scaled).all():
+            delta = float(stats.chi2.ppf(level, 1))
+            ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
+        if None in ends:
+            ends = _minos(minuit, name, level)
+        rows[name] = [np.nan if end is None else end * scale[i] for end in ends]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
-    frame.attrs["method"] = "profile (MINOS)"
+    frame.attrs["method"] = "profile likelihood"
     return frame
+
+
+def _minos(minuit: Minuit, name: str, level: float) -> list[float | None]:
+    minuit.strategy = 1
+    try:
+        minuit.minos(name, cl=level)
+    except RuntimeError:  # Minuit gives up: no interval, said in the result
+        return [None, None]
+    error, value = minuit.merrors[name], minuit.values[name]
+    lower = value + error.lower if error.lower_valid else None
+    return [lower, value + error.upper if error.upper_valid else None]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ import pandas as pd
 
 from ..errors import InputError, require
 from ..likelihood import Likelihood, check_bounds
+from ..storage import make_folder
 from .minuit import minimise
 from .provenance import caveats, provenance
 from .result import FitResult
@@ -20,6 +24,10 @@ from .result import FitResult
 PRIOR_SIGMAS = 8.0
 """Half-width of the default prior box in units of the Hesse errors."""
 WORST = -1e100
+FINISHED = "finished.json"
+"""The result of a finished run in its folder: UltraNest would go on with other random numbers."""
+PROBES = 4
+"""Points along the diagonal of the box at which the likelihood is compared before a run is resumed."""
 
 
 def sample(
@@ -39,7 +47,8 @@ def sample(
         eight Hesse errors around the best fit (recorded in the result).
     nlive: live points; frac_remain: stop when the remainder holds this fraction of the evidence.
     seed: of the sampler, which draws from numpy's global generator; that generator is left as it was found.
-    log_dir: folder of the sampler's own record, from which an interrupted run resumes.
+    log_dir: folder of the sampler's own records, one subfolder for each fit and its settings, from which the
+        same call resumes an interrupted run, or takes the result of a finished one; max_calls may differ.
     Raises InputError without UltraNest, for an empty range, and when -2 log L is not finite anywhere.
     """
     ultranest = require("ultranest", "nested")
@@ -60,14 +69,20 @@ def sample(
     start = float(likelihood.m2logl(lower + 0.5 * width))
     if not np.isfinite(start):
         raise InputError(f"-2 log L is {start} in the centre of the prior box; check data and ranges")
+    settings = {"nlive": nlive, "seed": seed, "frac_remain": frac_remain}
+    folder = None
+    if log_dir is not None:
+        folder = str(make_folder(Path(log_dir) / _identity(likelihood, box, settings)))
+        if (Path(folder) / FINISHED).exists():
+            return FitResult.load(Path(folder) / FINISHED)
     with _seeded(seed), _quiet(progress):
         sampler = ultranest.ReactiveNestedSampler(
             list(names),
             log_likelihood,
             transform=lambda u: lower + u * width,
             vectorized=True,
-            log_dir=None if log_dir is None else os.fspath(log_dir),
-            resume="resume" if log_dir is not None else "overwrite",
+            log_dir=folder,
+            resume="resume" if folder is not None else "overwrite",
             draw_multiple=True,
             ndraw_min=128,
         )
@@ -78,7 +93,28 @@ def sample(
             show_status=progress,
             viz_callback=False,
         )
-    return _result(likelihood, outcome, box, nlive=nlive, seed=seed, frac_remain=frac_remain)
+    result = _result(likelihood, outcome, box, **settings)
+    if folder is not None and max_calls is None:
+        result.save(Path(folder) / FINISHED)
+    return result
+
+
+def _identity(likelihood: Likelihood, box: np.ndarray, settings: Mapping[str, Any]) -> str:
+    """Return a short hash of all that the run depends on: a record of any other run is not resumed.
+
+    Binned datasets have no checksums, and options such as fixed coefficients are in none; the values of the
+    likelihood at a few points of the box stand for them.
+    """
+    fractions = (np.arange(PROBES) + 0.5)[:, None] / PROBES
+    values = np.asarray(likelihood.m2logl(box[:, 0] + fractions * (box[:, 1] - box[:, 0])))
+    content = {
+        "operators": list(likelihood.operators),
+        "box": box.tolist(),
+        "datasets": provenance(likelihood, ())["datasets"],
+        "values": [f"{value:.10g}" for value in values],
+        **settings,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> np.ndarray:

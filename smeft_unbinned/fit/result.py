@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..storage import write_text
 
 FORMAT = 1
 IntervalFunction = Callable[[float], pd.DataFrame]
+_MAPPINGS = ("best", "stored_intervals", "provenance")
 
 
 def check_level(level: float) -> None:
@@ -26,7 +28,7 @@ def check_level(level: float) -> None:
         raise InputError(f"the level of an interval lies between 0 and 1, got {level}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitResult:
     """The outcome of `minimise` or `sample`; coefficients in TeV^-2.
 
@@ -39,6 +41,9 @@ class FitResult:
     logz, logz_error: evidence relative to the SM likelihood (ultranest), or None.
     stored_intervals: frames with columns lower and upper by level.
     provenance: seeds, versions, dataset checksums, settings.
+
+    The mappings are read-only. A pickled or copied result keeps everything but the means to compute intervals
+    at further levels.
     """
 
     method: str
@@ -53,6 +58,24 @@ class FitResult:
     stored_intervals: Mapping[float, pd.DataFrame] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     interval_function: IntervalFunction | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in _MAPPINGS:
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __getstate__(self) -> dict[str, Any]:
+        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        return {**self.__dict__, **mappings, "interval_function": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __repr__(self) -> str:
+        errors = self.errors
+        values = [f"{n} = {self.best.get(n, np.nan):.4g} ± {errors[n]:.2g}" for n in self.operators]
+        shown = values if len(values) <= 8 else [*values[:7], f"... {len(values) - 7} more"]
+        return f"FitResult({self.method}, {'valid' if self.valid else 'NOT valid'}; {', '.join(shown)})"
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -188,7 +211,9 @@ class FitResult:
 
     def table(self, levels: tuple[float, ...] = (0.68, 0.95)) -> pd.DataFrame:
         """Return best values, errors and intervals side by side, one row per free coefficient."""
-        frame = pd.DataFrame({"best": pd.Series(self.best).loc[list(self.operators)], "error": self.errors})
+        frame = pd.DataFrame(
+            {"best": pd.Series(dict(self.best)).loc[list(self.operators)], "error": self.errors}
+        )
         for level in levels:
             limits = self.intervals(level).loc[list(self.operators)]
             frame[f"{level:.0%} lower"], frame[f"{level:.0%} upper"] = limits["lower"], limits["upper"]

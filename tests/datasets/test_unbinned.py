@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smeft_unbinned import Events, InputError, Polynomial, UnbinnedDataset, export, storage
+from smeft_unbinned import Events, InputError, PoissonDataset, Polynomial, UnbinnedDataset, export, storage
 from smeft_unbinned.datasets.extended import FLOOR, log_ratio
 
 
 def test_zh_events_equal_a_plain_loop(zh_events: Events) -> None:
-    d = export(None, zh_events[:200], luminosity=300.0, efficiency=0.02, pseudo_data="toy", seed=1)
+    part = zh_events[:200]
+    d = export(None, part, luminosity=3e5, efficiency=0.02, pseudo_data="toy", seed=1)
     assert d.operators == ("cHW", "cHq3", "cHWtil")
     c = {"cHW": 0.4, "cHq3": -0.05, "cHWtil": 0.3}
     x = [1.0, *(c[n] for n in d.operators)]
-    sigma, factor = zh_events.cross_section.matrix(), 300.0 * 1000 * 0.02
+    sigma = sum(w * g for w, g in zip(part.weights, part.truth.matrix(), strict=True))
+    factor = 3e5 * 1000 * 0.02
     expected = sum(sigma[i, j] * x[i] * x[j] for i in range(4) for j in range(4)) - sigma[0, 0]
     total = 2 * factor * expected
     for g in d.ratios.matrix():
@@ -164,3 +166,31 @@ FORM = Polynomial(["cHW"], np.ones((3, 3)))
 def test_unusable_input_is_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=f"(?s)dataset 'bad': .*{message}"):
         UnbinnedDataset("bad", **{"ratios": FORM, "expected": FORM.sum(), **arguments})
+
+
+def test_a_number_in_place_of_a_form_is_refused(make_ratios) -> None:
+    ratios = make_ratios(1, 10)
+    with pytest.raises(InputError, match=r"expected must be a Polynomial .*got 40.0; .*Polynomial\(\(\), "):
+        UnbinnedDataset("a", ratios, 40.0)
+    with pytest.raises(InputError, match="ratios must be a Polynomial"):
+        UnbinnedDataset("a", np.ones(3), ratios.dense().sum())
+    with pytest.raises(InputError, match="yields must be a Polynomial"):
+        PoissonDataset("a", [1.0])
+    constant = UnbinnedDataset("a", ratios, Polynomial((), [40.0]))
+    assert float(constant.expected.evaluate({"cHW": 0.3})) == pytest.approx(40.0)
+
+
+def test_every_operator_can_be_dropped_twice(make_unbinned) -> None:
+    none = make_unbinned(1).restrict(()).restrict(()).in_basis("smefit")
+    assert none.operators == ()
+    assert float(none.m2logl([])) == 0.0
+
+
+def test_the_hessian_of_many_operators_is_the_plain_sum(make_unbinned) -> None:
+    names = tuple(f"c{i}" for i in range(20))
+    d, c = make_unbinned(3, operators=names), np.linspace(-0.1, 0.1, 20)
+    r, slope = d.ratios.evaluate(c), d.ratios.gradient(c)
+    curvature = d.ratios.hessian()
+    plain = d.expected.hessian() - np.tensordot(d.weights / r, curvature, axes=1)
+    plain = 2 * (plain + (slope * (d.weights / r**2)[:, None]).T @ slope)
+    np.testing.assert_allclose(d.hessian(c), plain, rtol=1e-12, atol=1e-12 * np.abs(plain).max())

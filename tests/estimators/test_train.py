@@ -257,3 +257,11 @@ def test_a_checkpoint_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist; create it first"):
         train(events(), epochs=1, replicas=1, hidden=(8,), checkpoint=tmp_path / "absent" / "file")
     assert storage.FORMAT == 1
+
+
+def test_a_diverged_run_leaves_no_checkpoint_in_the_way(tmp_path: Path) -> None:
+    settings = {"epochs": 2, "replicas": 1, "hidden": (8,), "checkpoint": tmp_path / "checkpoint"}
+    with pytest.raises(InputError, match="diverged"):
+        train(events(), learning_rate=1e30, clip=1e30, **settings)
+    assert not (tmp_path / "checkpoint").exists()
+    train(events(), **settings)

@@ -223,3 +223,32 @@ def test_a_coefficient_that_moves_more_than_the_data_know_is_named(make_unbinned
     assert minimise(Likelihood([half], ["OpW"])).messages == ()
     whole = make_unbinned(1, operators=("cHW", "cHq1", "cHq3")).in_basis("smefit")
     assert note not in minimise(Likelihood([whole])).messages
+
+
+def test_the_deeper_of_two_minima_is_found() -> None:
+    """1 + 0.3 a + a^2 is nearly symmetric: a second bin decides, against the side on which the SM lies."""
+    coefficients = np.array([[1, 0.3, 1.0], [1, 0.2, 0.0]])
+    data = GaussianDataset("g", [3.0, 0.6], Polynomial(["a"], coefficients), 0.04 * np.eye(2), basis="warsaw")
+    result = minimise(Likelihood([data]))
+    grid = np.linspace(-3, 3, 60_001)
+    values = data.m2logl(grid[:, None])
+    assert result.best["a"] == pytest.approx(grid[np.argmin(values)], abs=1e-3)
+    inside = grid[values < values.min() + stats.chi2.ppf(0.95, 1)]
+    np.testing.assert_allclose(result.intervals(0.95).loc["a"], [inside[0], inside[-1]], atol=1e-3)
+
+
+def test_equal_minima_are_told() -> None:
+    """An operator without interference and an excess: the SM is a saddle between two minima."""
+    form = Polynomial(["a"], np.array([[1, 0.0, 1.0]]))
+    data = GaussianDataset("g", [3.0], form, 0.04 * np.eye(1), basis="warsaw")
+    result = minimise(Likelihood([data]))
+    assert abs(result.best["a"]) == pytest.approx(np.sqrt(2), rel=1e-5)
+    assert any("1 more minima within 95%" in m for m in result.messages)
+
+
+def test_newton_and_minos_find_the_same_ends(make_unbinned, monkeypatch) -> None:
+    likelihood = Likelihood([make_unbinned(3)])
+    newton = minimise(likelihood).intervals(0.95)
+    monkeypatch.setattr("smeft_unbinned.fit.minuit.interval_end", lambda *arguments: None)
+    minos = minimise(likelihood).intervals(0.95)
+    np.testing.assert_allclose(newton, minos, rtol=2e-3, atol=1e-4)

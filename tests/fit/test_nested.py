@@ -100,9 +100,49 @@ def test_a_box_that_cuts_is_reported(likelihood: Likelihood) -> None:
 
 
 def test_an_interrupted_run_is_continued(likelihood: Likelihood, tmp_path) -> None:
-    part = sample(likelihood, nlive=50, max_calls=300, log_dir=tmp_path)
+    part = sample(likelihood, nlive=50, max_calls=300, frac_remain=0.1, log_dir=tmp_path)
     whole = sample(likelihood, nlive=50, frac_remain=0.1, log_dir=tmp_path)
     assert whole.provenance["ncall"] > part.provenance["ncall"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_same_call_resumes_to_the_same_result(likelihood: Likelihood, tmp_path) -> None:
+    settings = {"nlive": 50, "frac_remain": 0.5, "log_dir": tmp_path}
+    first = sample(likelihood, **settings)
+    again = sample(likelihood, **settings)
+    assert again.logz == first.logz
+    assert again.best == first.best
+    assert again.provenance == first.provenance
+    np.testing.assert_array_equal(again.samples, first.samples)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_any_other_call_starts_afresh(likelihood: Likelihood, make_linear, tmp_path) -> None:
+    settings = {"nlive": 50, "frac_remain": 0.5, "log_dir": tmp_path}
+    other_data = Likelihood([make_linear(5, operators=("cHW", "cHu"), points=8)], bounds=BOUNDS)
+    fewer = Likelihood(likelihood.datasets, ["cHW"], fixed={"cHu": 0.1}, bounds={"cHW": BOUNDS["cHW"]})
+    elsewhere = Likelihood(likelihood.datasets, ["cHW"], fixed={"cHu": 0.2}, bounds={"cHW": BOUNDS["cHW"]})
+    calls = [
+        (likelihood, {}),
+        (likelihood, {"bounds": {"cHW": (-HALF, 2 * HALF)}}),
+        (likelihood, {"seed": 7}),
+        (likelihood, {"nlive": 60}),
+        (other_data, {}),
+        (fewer, {}),
+        (elsewhere, {}),
+    ]
+    for k, (target, changed) in enumerate(calls):
+        found = sample(target, **settings | changed)
+        alone = sample(target, **settings | changed | {"log_dir": None})
+        assert found.provenance["ncall"] == alone.provenance["ncall"]
+        np.testing.assert_array_equal(found.samples, alone.samples)
+        assert len(list(tmp_path.iterdir())) == k + 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused(likelihood: Likelihood, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file is not a folder; choose another"):
+        sample(likelihood, log_dir=tmp_path / "file" / "x")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -47,7 +49,7 @@ def assert_same(a: FitResult, b: FitResult) -> None:
     for level in a.stored_intervals:
         pd.testing.assert_frame_equal(a.stored_intervals[level], b.stored_intervals[level])
         assert a.intervals(level).attrs == b.intervals(level).attrs
-    assert json.dumps(a.provenance) == json.dumps(b.provenance)
+    assert json.dumps(dict(a.provenance)) == json.dumps(dict(b.provenance))
 
 
 def test_a_saved_fit_loads_unchanged(fit: FitResult, tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_a_saved_fit_loads_unchanged(fit: FitResult, tmp_path: Path) -> None:
     loaded = FitResult.load(tmp_path / "fit.json")
     assert_same(fit, loaded)
     assert loaded.best["cHu"] == 0.1
-    assert loaded.intervals(0.95).attrs["method"] == "profile (MINOS)"
+    assert loaded.intervals(0.95).attrs["method"] == "profile likelihood"
 
 
 def test_a_saved_posterior_loads_unchanged(posterior: FitResult, tmp_path: Path) -> None:
@@ -153,3 +155,28 @@ def test_a_result_is_written_whole_or_not_at_all(fit: FitResult, tmp_path: Path)
     with pytest.raises(TypeError):
         replace(fit, provenance={"bad": object()}).save(tmp_path / "fit.json")
     assert (tmp_path / "fit.json").read_text() == before
+
+
+def test_a_result_pickles_without_the_means_for_further_levels(fit: FitResult, posterior: FitResult) -> None:
+    for result in (fit, posterior):
+        again = pickle.loads(pickle.dumps(result))
+        assert_same(result, again)
+        assert_same(result, copy.deepcopy(result))
+        assert again.interval_function is None
+        with pytest.raises(TypeError):
+            again.best["cHW"] = 0.0
+    with pytest.raises(InputError, match=r"level 0\.5 are not in this result"):
+        pickle.loads(pickle.dumps(fit)).intervals(0.5)
+
+
+def test_a_result_is_read_only_hashable_and_short_in_print(fit: FitResult, posterior: FitResult) -> None:
+    for name in ("best", "stored_intervals", "provenance"):
+        with pytest.raises(TypeError):
+            getattr(fit, name)["cHW"] = 0.0
+    assert fit == fit
+    assert len({fit, posterior, fit}) == 2
+    assert repr(posterior).startswith("FitResult(ultranest, valid; cHW = 1 ± ")
+    assert "NOT valid" in repr(replace(posterior, valid=False))
+    many = [f"c{i}" for i in range(20)]
+    big = replace(posterior, best=dict.fromkeys(many, 0.1), covariance=pd.DataFrame(np.eye(20), many, many))
+    assert "... 13 more" in repr(big)
