@@ -62,7 +62,7 @@ def minimise(
     if not minuit.valid:
         edm, goal = minuit.fmin.edm, minuit.fmin.edm_goal
         messages.append(f"Minuit did not converge: edm {edm:.2g}, goal {goal:.2g}")
-    if not flat:
+    if np.isfinite(covariance).all():  # else the minima form a valley, not points
         messages += _others(function, found, max([*levels, 0.95]))
     if count := likelihood.non_positive(best):
         messages.append(f"{count} events have a ratio that is not positive at the best fit")
