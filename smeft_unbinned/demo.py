@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -65,12 +66,12 @@ def run(folder: Path, sizes: Sizes | None = None, say: Say = print, progress: bo
     checkpoint.unlink()
     training_curves(estimator.metadata["history"], folder / "training.png")
     say("[3/4] exporting the Asimov data")
-    common = {"luminosity": LUMINOSITY, "efficiency": EFFICIENCY, "seed": sizes.seed}
-    dataset = export(estimator, observed, name="zh_14tev", **common)  # type: ignore[arg-type]
+    common: dict[str, Any] = {"luminosity": LUMINOSITY, "efficiency": EFFICIENCY, "seed": sizes.seed}
+    dataset = export(estimator, observed, name="zh_14tev", **common)
     dataset.save(folder / "zh_14tev.dataset")
     card = folder / "card.yaml"
     write_text(card, _card())
-    exact = export(None, observed, name="zh_14tev_exact", **common)  # type: ignore[arg-type]
+    exact = export(None, observed, name="zh_14tev_exact", **common)
     say("[4/4] fitting exact, network, binned and combined likelihoods")
     table = compare(_versions(exact, dataset, observed, card), OPERATORS, progress=progress)
     write_text(folder / "intervals.csv", table.to_csv(index=False))
