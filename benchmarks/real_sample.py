@@ -51,7 +51,7 @@ def main() -> int:
         f"rms {np.sqrt(np.mean(pulls**2)):.2f}"
     )
     print(f"smallest r over held-out events: {ratios.min():.3g}")
-    dataset = export(estimator, held_out, name="vbf", luminosity=100.0, efficiency=0.01)
+    dataset = export(estimator, held_out, name="vbf", luminosity=1.0, efficiency=0.01)
     result = minimise(Likelihood([dataset]))
     print(result.table().to_string(), result.valid, result.messages, sep="\n")
     return 0 if worst < 3 and lowest > -1e-4 and result.valid else 1

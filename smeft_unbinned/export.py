@@ -16,6 +16,8 @@ from .version import __version__
 
 FB_PER_PB = 1000.0
 PSEUDO_DATA = ("asimov", "toy")
+ENOUGH = 10
+"""Effective simulated events per expected one below which Asimov data come with a note."""
 Ratio = Callable[[pd.DataFrame], QuadraticForm]
 
 
@@ -81,6 +83,7 @@ def export(
         "data": pseudo_data if events is not None else "observed",
         "at": {k: float(v) for k, v in (at or {}).items()},
         "seed": seed,
+        "notes": _notes(weights) if events is not None and pseudo_data == "asimov" else [],
         "smeft_unbinned": __version__,
     }
     return UnbinnedDataset(
@@ -154,6 +157,17 @@ def _expected(
             f"the cross section of the events does not know {', '.join(missing)}; pass expected=..."
         )
     return sigma.restrict(operators).dense() * scale
+
+
+def _notes(weights: Array) -> list[str]:
+    """Return what is to be said of Asimov data made of few events: those fluctuate, the data should not."""
+    expected, effective = float(np.sum(weights)), float(np.sum(weights) ** 2 / np.sum(weights**2))
+    if effective >= ENOUGH * expected:
+        return []
+    return [
+        f"{effective:.0f} effective simulated events stand for {expected:.0f} expected ones, and their "
+        f"fluctuation shifts the fit; take {ENOUGH} times as many, or a lower luminosity"
+    ]
 
 
 def _describe(estimator: Ratio | None) -> dict[str, Any]:

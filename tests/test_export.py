@@ -160,3 +160,12 @@ def test_a_selection_has_its_own_yield(zh_events) -> None:
         expected = float(dataset.expected.constant)
         assert abs(dataset.weights.sum() - expected) < 6 * np.sqrt(expected)
         assert expected < 0.5 * 3e6 * float(zh_events.cross_section.constant)
+
+
+def test_asimov_data_of_few_events_come_with_a_note(zh_events) -> None:
+    """4,000 events stand for 40 well and for 4,000 badly; the fit says so."""
+    total = 1000.0 * float(zh_events.cross_section.constant)
+    for wanted, noted in ((40.0, False), (4000.0, True)):
+        dataset = export(None, zh_events, luminosity=wanted / total, name="zh")
+        messages = minimise(Likelihood([dataset]), levels=()).messages
+        assert any("effective simulated events" in m for m in messages) is noted

@@ -21,6 +21,7 @@ def caveats(likelihood: Likelihood) -> list[str]:
     ]
     for d in likelihood.datasets:
         metadata = getattr(d, "metadata", {})
+        found += [f"{d.name}: {note}" for note in metadata.get("notes", ())]
         source, zero = metadata.get("translated_from", d.basis), metadata.get("operators_set_to_zero", ())
         known = expressible(zero, source, d.basis)
         lost = [name for name in zero if name not in known]
