@@ -33,6 +33,7 @@ from . import sampling
 from . import ttbar_couplings as tc
 from . import ttbar_rates as tr
 from .densities import Density, LesHouches
+from .quadrature import integration_error
 from .ttbar_cross_section import THRESHOLD, check_edges, integrate
 from .ttbar_generate import Envelope, Points, Setup
 
@@ -143,17 +144,8 @@ def cross_section(
 
 
 def cross_section_error(*, order: int = 20, **options: Any) -> Real:
-    """Relative integration error of `cross_section` with the same options, per bin: scalar or (B,).
-
-    The largest difference between `order` and 2/3 of it over all coefficients, each relative to the geometric
-    mean of its diagonal entries of G; it overestimates the error at `order`.
-    """
-    fine = np.asarray(cross_section(order=order, **options).matrix())
-    coarse = np.asarray(cross_section(order=(2 * order) // 3, **options).matrix())
-    diagonal = np.sqrt(np.diagonal(fine, axis1=-2, axis2=-1))
-    size = diagonal[..., :, None] * diagonal[..., None, :]
-    relative = np.divide(np.abs(fine - coarse), size, out=np.zeros_like(fine), where=size > 0.0)
-    return np.asarray(relative.max(axis=(-2, -1)))
+    """Relative integration error of `cross_section` with the same options: see `integration_error`."""
+    return integration_error(cross_section, order, options)
 
 
 def generate(

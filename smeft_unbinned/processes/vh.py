@@ -36,6 +36,7 @@ from . import vh_couplings as vc
 from . import vh_generate as vg
 from . import vh_kernels as kernels
 from .densities import Density, LesHouches
+from .quadrature import integration_error
 from .vh_cross_section import check_edges, integrate
 from .vh_luminosity import SCALES
 
@@ -152,17 +153,8 @@ def cross_section(
 
 
 def cross_section_error(*, order: int = 20, **options: Any) -> Real:
-    """Relative integration error of `cross_section` with the same options, per bin: scalar or (B,).
-
-    The largest difference between `order` and 2/3 of it over all coefficients, each relative to the geometric
-    mean of its diagonal entries of G; it overestimates the error at `order`.
-    """
-    fine = np.asarray(cross_section(order=order, **options).matrix())
-    coarse = np.asarray(cross_section(order=(2 * order) // 3, **options).matrix())
-    diagonal = np.sqrt(np.diagonal(fine, axis1=-2, axis2=-1))
-    size = diagonal[..., :, None] * diagonal[..., None, :]
-    relative = np.divide(np.abs(fine - coarse), size, out=np.zeros_like(fine), where=size > 0.0)
-    return np.asarray(relative.max(axis=(-2, -1)))
+    """Relative integration error of `cross_section` with the same options: see `integration_error`."""
+    return integration_error(cross_section, order, options)
 
 
 def generate(
@@ -182,8 +174,8 @@ def generate(
 ) -> Events:
     """Draw n SM events of pp -> VH, each with its exact truth polynomial.
 
-    unweighted: equal weights sigma/n by accept-reject; otherwise importance-sampled weights whose sum
-    estimates the cross section. pt_min: lower cut on the transverse momentum of V in GeV. mass_range: limits
+    unweighted: equal weights sigma/n by accept-reject; otherwise importance-sampled weights. Their sum
+    is the cross section. pt_min: lower cut on the transverse momentum of V in GeV. mass_range: limits
     on the VH mass in GeV. tail: weighted events oversample high masses by (m/threshold)^tail, 1.5 by default;
     unweighted ones cannot. The same arguments and `seed` give the same events. `cross_section` of the result
     is the quadrature, after cuts. Raises InputError for an n below one, a tail in unweighted mode, unknown

@@ -10,15 +10,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def database() -> Path:
+def database(data_root: Path) -> Path:
     """The folder of binned SMEFT predictions."""
-    root = os.environ.get("SMEFT_UNBINNED_DATA")
-    if not root:
-        pytest.skip("set SMEFT_UNBINNED_DATA to the folder that holds smefit_database")
-    folder = Path(root) / "smefit_database"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} does not exist")
-    return folder
+    return data_root / "smefit_database"
 
 
 @pytest.fixture(scope="session")
