@@ -31,8 +31,8 @@ from .options import (
 @click.option("--patience", default=15, show_default=True, help="Epochs without improvement before stopping.")
 @click.option("--hidden", default="64,64,64", show_default=True, help="Widths of the hidden layers.")
 @click.option("--rank", default=0, show_default=True, help="Squares in the ratio; 0 takes n + 1, at most 8.")
-@click.option("--batch", default=1024, show_default=True, help="Events per step.")
-@click.option("--learning-rate", default=3e-3, show_default=True, help="Peak learning rate.")
+@click.option("--batch", default=512, show_default=True, help="Events per step.")
+@click.option("--learning-rate", default=1e-2, show_default=True, help="Peak learning rate.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--features", callback=names, help="Subset of the features, separated by commas.")
 @click.option(
@@ -67,7 +67,7 @@ def command(
         widths = tuple(int(x) for x in hidden.split(","))
     except ValueError:
         raise InputError(f"--hidden takes whole numbers separated by commas, got {hidden!r}") from None
-    settings = TrainSettings(
+    settings = TrainSettings.of(
         replicas=replicas, epochs=epochs, patience=patience, hidden=widths, rank=rank, batch=batch,
         learning_rate=learning_rate, device=device, seed=seed,
     )  # fmt: skip

@@ -1,4 +1,8 @@
-"""Estimators of ratio coefficients: features -> Polynomial, learned from simulated events. Needs torch."""
+"""Estimators of ratio coefficients: features -> Polynomial, learned from simulated events. Needs torch.
+
+A method is a choice on four axes, each a folder with one file per entry: `backbones` (the network), `heads`
+(how r depends on c), `losses` and `ensembles`; `settings.TrainSettings` holds the choice.
+"""
 
 from .estimator import Estimator
 from .settings import TrainSettings

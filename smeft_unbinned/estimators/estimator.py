@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from .. import storage
-from ..polynomial import Polynomial, SumOfSquares
-from . import head, network
-from .features import FeatureMap
+from ..polynomial import Polynomial, QuadraticForm, SumOfSquares
+from . import registry
+from .backbones import BACKBONES, MLP, Backbone
+from .features import Inputs
 from .growth import Growth
+from .heads import HEADS, Head, Squares
 
 _CHUNK = 8192
 
@@ -24,15 +25,18 @@ _CHUNK = 8192
 class Estimator:
     """r(x|c) of an ensemble of M networks.
 
-    operators: n names; feature_map, growth: what turns features into network inputs and outputs into labels.
-    parameters: stacked weights and biases, (M, in, out) and (M, 1, out) in turn.
-    calibration: (M, n + 1, n + 1), applied to the factors of each member from the right.
-    metadata: settings, training curves, provenance of the events.
+    operators: n names; inputs, growth: what turns features into network inputs and outputs into labels.
+    backbone, head: what turns inputs into outputs, and those into ratios.
+    parameters: of the backbone, M on the first axis of each.
+    calibration: (M, n + 1, n + 1), a congruence of each member's quadratic form.
+    metadata: settings, training curves, provenance of the events, notes on what went wrong.
     """
 
     operators: tuple[str, ...]
-    feature_map: FeatureMap
+    inputs: Inputs
     growth: Growth
+    backbone: Backbone
+    head: Head
     parameters: tuple[np.ndarray, ...]
     calibration: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -45,12 +49,17 @@ class Estimator:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features that a prediction needs."""
-        return self.feature_map.names
+        return self.inputs.names
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know: a calibration that could not be done, and the like."""
+        return list(self.metadata.get("notes", []))
 
     def __call__(self, features: pd.DataFrame) -> Polynomial:
         """Return the mean ratio polynomial over the ensemble: frame (N, F) gives batch (N,), 1 at the SM.
 
-        A mean of sums of squares is one again, so r > 0 for every event and every c.
+        A mean of sums of squares is one again, so with that head r > 0 for every event and every c.
         """
         return self.predict(features)[0]
 
@@ -63,24 +72,29 @@ class Estimator:
             spreads.append(coefficients.std(axis=0, ddof=min(1, self.members - 1)))
         return Polynomial(self.operators, np.concatenate(means)), np.concatenate(spreads)
 
-    def replicas(self, features: pd.DataFrame) -> SumOfSquares:
-        """Return the polynomials of every member: batch (M, N)."""
-        factors = [part.factors for part in self._chunks(features)]
-        return SumOfSquares(self.operators, np.concatenate(factors, axis=1))
+    def replicas(self, features: pd.DataFrame) -> QuadraticForm:
+        """Return the polynomials of every member: batch (M, N), sums of squares where the head is one."""
+        parts = list(self._chunks(features))
+        if all(isinstance(part, SumOfSquares) for part in parts):
+            factors = [part.factors for part in parts if isinstance(part, SumOfSquares)]
+            return SumOfSquares(self.operators, np.concatenate(factors, axis=1))
+        return Polynomial(self.operators, np.concatenate([p.dense().coefficients for p in parts], axis=1))
 
     def calibrated(self, calibration: np.ndarray) -> Estimator:
         """Return the same networks with another calibration, (M, n + 1, n + 1)."""
         return replace(self, calibration=calibration)
 
-    def _chunks(self, features: pd.DataFrame) -> Iterator[SumOfSquares]:
-        inputs = self.feature_map(features)
-        parameters = [torch.as_tensor(p) for p in self.parameters]
+    def noted(self, note: str) -> Estimator:
+        """Return the estimator with one more note."""
+        return replace(self, metadata={**self.metadata, "notes": [*self.notes, note]})
+
+    def _chunks(self, features: pd.DataFrame) -> Iterator[QuadraticForm]:
+        inputs, growth = self.inputs(features), self.growth(self.inputs.summary(features))
+        width = self.head.outputs(len(self.operators))
         for start in range(0, len(inputs), _CHUNK):
-            x = inputs[start : start + _CHUNK]
-            with torch.no_grad():
-                outputs = network.forward(parameters, torch.as_tensor(x, dtype=torch.float32))
-            factors = head.factors(outputs.numpy().astype(float), self.growth(x))
-            yield SumOfSquares(self.operators, factors @ self.calibration[:, None])
+            part = slice(start, start + _CHUNK)
+            outputs = self.backbone.predict(self.parameters, inputs[part], width)
+            yield self.head.form(self.operators, outputs, growth[part], self.calibration)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file."""
@@ -89,7 +103,9 @@ class Estimator:
         arrays |= {f"growth.{k}": getattr(self.growth, k) for k in ("coefficients", "lower", "upper")}
         manifest = {
             "operators": list(self.operators),
-            "feature_map": self.feature_map.manifest(),
+            "feature_map": self.inputs.manifest(),
+            "backbone": registry.manifest(self.backbone),
+            "head": registry.manifest(self.head),
             "metadata": self.metadata,
         }
         storage.write(path, "estimator", arrays, manifest)
@@ -99,11 +115,20 @@ class Estimator:
         """Read a file written by `save`."""
         arrays, manifest = storage.read(path, "estimator")
         count = sum(name.startswith("parameter.") for name in arrays)
+        parameters = tuple(arrays[f"parameter.{k}"] for k in range(count))
+        operators = tuple(manifest["operators"])
+        backbone: Backbone = MLP()  # what files without these entries hold
+        head: Head = Squares(parameters[-1].shape[-1] // len(operators))
+        if "backbone" in manifest:
+            backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])
+            head = registry.choose("head", HEADS, manifest["head"])
         return cls(
-            tuple(manifest["operators"]),
-            FeatureMap.from_manifest(manifest["feature_map"]),
+            operators,
+            backbone.restored(manifest["feature_map"]),
             Growth(arrays["growth.coefficients"], arrays["growth.lower"], arrays["growth.upper"]),
-            tuple(arrays[f"parameter.{k}"] for k in range(count)),
+            backbone,
+            head,
+            parameters,
             arrays["calibration"],
             {**manifest["metadata"], "checksums": manifest["checksums"]},
         )

@@ -10,13 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, nearest
 from ..events.events import check_finite
+
+
+class Inputs(Protocol):
+    """What a backbone makes of named features."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features needed, in order."""
+
+    def __call__(self, features: pd.DataFrame) -> np.ndarray:
+        """Return the inputs (N, ...) of the network."""
+
+    def summary(self, features: pd.DataFrame) -> np.ndarray:
+        """Return standardised numbers (N, D) of which the growth is a function."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return JSON types from which the backbone rebuilds it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,10 @@ class FeatureMap:
                 )
         return np.asarray((_expand(values, self.kinds) - self.mean) / self.std)
 
+    def summary(self, features: pd.DataFrame) -> np.ndarray:
+        """Return the inputs themselves, (N, D)."""
+        return self(features)
+
     def manifest(self) -> dict[str, Any]:
         """Return JSON types from which `from_manifest` rebuilds the map."""
         return {
@@ -82,6 +103,8 @@ class FeatureMap:
 def _kind(name: str, values: np.ndarray) -> str:
     if name.lower().startswith(("phi", "delta_phi", "dphi")) and np.all(np.abs(values) <= np.pi + 1e-9):
         return "angle"
+    if name.lower().startswith("cos") and np.all(np.abs(values) <= 1 + 1e-9):
+        return "cosine"
     centred = values - values.mean()
     spread = values.std()
     if spread > 0 and values.min() > 0 and np.mean(centred**3) > spread**3:
@@ -94,6 +117,8 @@ def _expand(values: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
     for column, kind in zip(values.T, kinds, strict=True):
         if kind == "angle":
             columns += [np.cos(column), np.sin(column), np.cos(2 * column), np.sin(2 * column)]
+        elif kind == "cosine":
+            columns += [column, np.sqrt(np.clip(1.0 - column**2, 0.0, None))]
         else:
             columns.append(np.log(column) if kind == "log" else column)
     return np.stack(columns, axis=-1)

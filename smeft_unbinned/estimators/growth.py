@@ -38,6 +38,10 @@ class Growth:
         normal = design.T @ design + _RIDGE * len(x) * np.eye(design.shape[1])
         return cls(np.linalg.solve(normal, design.T @ target), lower, upper)
 
+    def widened(self, inputs: np.ndarray) -> Growth:
+        """Return the growth for the range of other inputs (N, D)."""
+        return Growth(self.coefficients, inputs.min(axis=0), inputs.max(axis=0))
+
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Return g, (N, n) and positive; inputs outside the range seen in training count as on its edge."""
         return np.asarray(np.exp(_design(np.clip(inputs, self.lower, self.upper)) @ self.coefficients))
@@ -47,6 +51,45 @@ def _design(x: np.ndarray) -> np.ndarray:
     full = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     rows, columns = np.triu_indices(full.shape[1])
     return np.asarray(full[:, rows] * full[:, columns])
+
+
+def from_samples(
+    inputs: np.ndarray, kind: np.ndarray, weights: np.ndarray, points: np.ndarray, limit: int = 20_000
+) -> Growth:
+    """Estimate the growth from separate samples, by a coarse logistic regression of each against the SM's.
+
+    inputs: (N, D); kind: (N,), 0 for the SM and b for a sample at points[b - 1]; weights: (N,);
+    points: (B, n) in TeV^-2. From r = (1 + g c)^2 at large r, log g = log(1 + r)/2 - log|c|, the mean over the
+    samples in which the coefficient is not zero.
+    """
+    rows = np.flatnonzero(kind == 0)[:limit]
+    logs = np.zeros((len(points), len(rows)))
+    for b in range(len(points)):
+        other = np.flatnonzero(kind == b + 1)[:limit]
+        used = np.concatenate([rows, other])
+        # balanced classes: the regression gives log r up to the ratio of the totals, put back here
+        balance = weights[other].mean() * np.sum(kind == b + 1) / (weights[rows].mean() * np.sum(kind == 0))
+        w = np.concatenate([weights[rows] / weights[rows].sum(), weights[other] / weights[other].sum()])
+        beta = _logistic(_design(inputs[used]), kind[used] == b + 1, w)
+        logs[b] = _design(inputs[rows]) @ beta + np.log(balance)
+    target = np.zeros((len(rows), points.shape[1]))
+    for i, column in enumerate(points.T):
+        on = column != 0
+        effect = 0.5 * np.logaddexp(0.0, np.clip(logs[on], -20, 20)) - np.log(np.abs(column[on]))[:, None]
+        target[:, i] = effect.mean(axis=0)
+    return Growth.fit(inputs[rows], np.exp(2 * target)).widened(inputs)
+
+
+def _logistic(design: np.ndarray, label: np.ndarray, weights: np.ndarray, steps: int = 12) -> np.ndarray:
+    """Return the coefficients (K,) of a ridge-regularised weighted logistic regression, by Newton steps."""
+    beta = np.zeros(design.shape[1])
+    for _ in range(steps):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30, 30)))
+        curvature = weights * np.maximum(p * (1 - p), 1e-4)
+        hessian = (design * curvature[:, None]).T @ design + 1e-4 * np.eye(len(beta))
+        step = np.linalg.solve(hessian, design.T @ (weights * (label - p)) - 1e-4 * beta)
+        beta = beta + np.clip(step, -2.0, 2.0)
+    return beta
 
 
 def emphasised(weights: np.ndarray, growth: np.ndarray) -> np.ndarray:

@@ -1,199 +1,232 @@
-"""The training loop: all members of the stack step together; each keeps its own best epoch."""
+"""The training loop: all members of the stack step together; each stops, and keeps its best epoch, by itself."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import storage
 from ..errors import InputError
-from . import derivative, network
-from .head import Labels
+from . import checkpoint
+from .backbones import Network
+from .data import Data, Source
+from .losses import Ratio
+from .losses.base import Evaluate
 from .settings import TrainSettings
 
 Report = Callable[[int, np.ndarray, np.ndarray], None]
-_WARM_UP = 0.1
+"""Called after every epoch with its number and the losses of each member, training and held out."""
+_WARM_UP = {"cosine": 0.1, "one-cycle": 0.3}
+_LAST = {"cosine": 0.01, "one-cycle": 1e-3}
+_EVALUATION = 4096
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Inputs (N, D), labels, and the weights (N, M) that each member gives to each event, mean one."""
+class Problem:
+    """What is to be learned.
 
-    inputs: Tensor
-    labels: Labels
-    weights: Tensor
+    train, valid: events; the weights have a column per member. source: where hypotheses come from.
+    n: coefficients. members: numbers of these members in the whole ensemble.
+    checkpoint: a file written after every epoch, from which an interrupted run continues exactly.
+    """
 
-    def __len__(self) -> int:
-        return len(self.inputs)
+    train: Data
+    valid: Data
+    source: Source
+    settings: TrainSettings
+    n: int
+    members: Sequence[int]
+    fingerprint: str = ""
+    checkpoint: str | os.PathLike[str] | None = None
 
-    def take(self, index: Tensor | slice) -> Sample:
-        """Return some of the events."""
-        labels = Labels(self.labels.linear[index], self.labels.quadratic[index])
-        return Sample(self.inputs[index], labels, self.weights[index])
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of the network."""
+        assert self.settings.head is not None
+        return self.settings.head.outputs(self.n)
+
+    def ratio(self, outputs: Tensor) -> Ratio:
+        """Return the ratio that the head makes of outputs."""
+        assert self.settings.head is not None
+        return Ratio(self.settings.head, outputs, self.n)
 
 
 @dataclass
 class State:
-    """Where a training stands: current and best parameters, moments of the optimiser, curves."""
+    """Where a training stands: current and best parameters, and curves.
+
+    best_loss, stale: (M,) best validation loss of each member, and epochs since.
+    """
 
     parameters: list[Tensor]
     best: list[Tensor]
     best_loss: Tensor
+    stale: Tensor
     epoch: int = 0
-    stale: int = 0
     history: list[dict[str, list[float]]] = field(default_factory=list)
 
 
-def run(
-    train: Sample,
-    valid: Sample,
-    settings: TrainSettings,
-    report: Report,
-    checkpoint: str | os.PathLike[str] | None = None,
-    fingerprint: str = "",
-) -> State:
-    """Train until the validation loss of no member improves any more; return the state with the best weights.
+@dataclass(frozen=True)
+class Outcome:
+    """What a training gives: parameters with the members on the first axis, (M,) losses, and curves."""
 
-    checkpoint: a file written after every epoch; an interrupted run continues from it exactly.
+    parameters: tuple[np.ndarray, ...]
+    best_validation: list[float]
+    history: list[dict[str, list[float]]]
+
+
+def run(network: Network, problem: Problem, report: Report) -> Outcome:
+    """Train until no member has improved for `patience` epochs; return the best weights of each.
+
+    Raises InputError, naming the batch, where a loss is not finite; the checkpoint of the epoch before stays.
     """
-    device = torch.device(settings.device)
-    rms = derivative.spreads(train.labels, train.weights.mean(dim=1))
-    n, width = train.labels.linear.shape[1], train.inputs.shape[1]
-    generator = torch.Generator().manual_seed(settings.seed)
-    start = network.initialise(settings.replicas, [width, *settings.hidden, settings.rank * n], generator)
+    settings, device = problem.settings, torch.device(problem.settings.device)
+    train, valid = problem.train.to(device), problem.valid.to(device)
+    function = settings.loss.bind(train, problem.source)
+    generators = [torch.Generator().manual_seed(_mixed(settings.seed, m, 0)) for m in problem.members]
+    start = network.initialise(tuple(train.inputs.shape[1:]), problem.outputs, generators)
     parameters = [p.to(device).requires_grad_() for p in start]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    best_loss = torch.full((settings.replicas,), math.inf)
-    state = State(parameters, [p.detach().clone() for p in parameters], best_loss)
-    if checkpoint is not None and Path(checkpoint).exists():
-        _restore(checkpoint, state, optimiser, fingerprint)
-    steps = math.ceil(len(train) / settings.batch)
-    while state.epoch < settings.epochs and state.stale < settings.patience:
-        training = _epoch(train, state, optimiser, settings, rms, steps)
-        validation = evaluate(state.parameters, valid, rms, settings.batch)
-        _keep_best(state, validation)
+    members = len(problem.members)
+    state = State(
+        parameters, [p.detach().clone() for p in parameters], torch.full((members,), math.inf),
+        torch.zeros(members, dtype=torch.int64),
+    )  # fmt: skip
+    if problem.checkpoint is not None and Path(problem.checkpoint).exists():
+        checkpoint.restore(problem.checkpoint, state, optimiser, problem.fingerprint)
+    while state.epoch < settings.epochs and bool((state.stale < settings.patience).any()):
+        training = _epoch(network, problem, train, function, state, optimiser)
+        validation = _validate(network, problem, valid, function, state.parameters)
+        _check_finite(validation, state.epoch, "on the held-out events", problem)
+        _keep_best(state, validation, settings.patience)
         state.epoch += 1
         state.history.append({"training": training.tolist(), "validation": validation.tolist()})
         report(state.epoch, training.numpy(), validation.numpy())
-        if checkpoint is not None:
-            _store(checkpoint, state, optimiser, fingerprint)
-    if not bool(torch.isfinite(state.best_loss).all()):
-        if checkpoint is not None:
-            Path(checkpoint).unlink(missing_ok=True)  # other settings would be refused with it
-        raise InputError("the training diverged: no epoch has a finite loss; lower learning_rate or clip")
-    return state
+        if problem.checkpoint is not None:
+            checkpoint.store(problem.checkpoint, state, optimiser, problem.fingerprint)
+    best = tuple(p.cpu().numpy() for p in state.best)
+    return Outcome(best, state.best_loss.tolist(), state.history)
+
+
+def _mixed(*numbers: int) -> int:
+    """Return a seed made of several numbers."""
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _epoch(
-    train: Sample,
+    network: Network,
+    problem: Problem,
+    train: Data,
+    function: Evaluate,
     state: State,
     optimiser: torch.optim.AdamW,
-    settings: TrainSettings,
-    norms: tuple[Tensor, Tensor],
-    steps: int,
 ) -> Tensor:
-    order = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.epoch + 1)
-    shuffled = train.take(torch.randperm(len(train), generator=order))
-    total = torch.zeros(settings.replicas)
-    for k in range(steps):
-        batch = shuffled.take(slice(k * settings.batch, (k + 1) * settings.batch))
-        progress = (state.epoch * steps + k) / (settings.epochs * steps)
+    settings = problem.settings
+    generator = torch.Generator().manual_seed(_mixed(settings.seed, state.epoch, 1))
+    batches, steps = _batches(train, problem, state.epoch)
+    total = torch.zeros(len(problem.members), device=train.inputs.device)
+    for k, batch in enumerate(batches):
+        rate = _schedule((state.epoch * steps + k) / (settings.epochs * steps), settings.schedule)
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(progress)
-        outputs = network.forward(state.parameters, batch.inputs)
-        values = (derivative.loss(outputs, batch.labels, norms) * batch.weights.T).mean(dim=1)
+            group["lr"] = settings.learning_rate * rate
+        outputs = network.forward(state.parameters, batch.inputs, problem.outputs)
+        losses = function(problem.ratio(outputs), batch, generator)
+        values = (losses * _weights(batch, problem)).mean(dim=1)
+        _check_finite(values, state.epoch, f"in batch {k + 1} of {steps}", problem)
+        more = settings.ensemble.repulsion(outputs, values, len(train))
         optimiser.zero_grad()
-        values.sum().backward()
+        (values if more is None else values + more).sum().backward()
         _clip(state.parameters, settings.clip)
         optimiser.step()
-        total += values.detach().cpu() / steps
-    return total
+        total += values.detach() / steps
+    return total.cpu()
 
 
-def _schedule(progress: float) -> float:
-    """Return the learning rate over its peak: linear warm-up, then a cosine down to one percent."""
-    if progress < _WARM_UP:
-        return 0.05 + 0.95 * progress / _WARM_UP
-    return 0.01 + 0.495 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
+def _own(problem: Problem) -> bool:
+    return problem.settings.ensemble.own_events or problem.settings.minibatches == "own"
+
+
+def _weights(batch: Data, problem: Problem) -> Tensor:
+    """Return the weights of a batch as (M, B)."""
+    return batch.weights if _own(problem) else batch.weights.T
+
+
+def _batches(train: Data, problem: Problem, epoch: int) -> tuple[Iterator[Data], int]:
+    """Return the shuffled minibatches of an epoch and their number; the order hangs on seed and epoch."""
+    seed, size = problem.settings.seed, problem.settings.batch
+    if not _own(problem):
+        order = torch.Generator().manual_seed(_mixed(seed, epoch, 2))
+        shuffled = train.take(torch.randperm(len(train), generator=order).to(train.inputs.device))
+        steps = math.ceil(len(train) / size)
+        return (shuffled.take(slice(k * size, (k + 1) * size)) for k in range(steps)), steps
+    orders = []
+    for column, m in enumerate(problem.members):
+        mine = torch.arange(len(train))
+        if problem.settings.ensemble.own_events:
+            mine = torch.nonzero(train.weights[:, column].cpu())[:, 0]
+        order = torch.Generator().manual_seed(_mixed(seed, epoch, m, 3))
+        orders.append(mine[torch.randperm(len(mine), generator=order)])
+    count = min(map(len, orders))
+    index = torch.stack([o[:count] for o in orders]).to(train.inputs.device)
+    steps = math.ceil(count / size)
+    return (train.own(index[:, k * size : (k + 1) * size]) for k in range(steps)), steps
+
+
+def _schedule(progress: float, kind: str) -> float:
+    """Return the learning rate over its peak: a linear rise, then a cosine down."""
+    warm_up, last = _WARM_UP[kind], _LAST[kind]
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return last + 0.5 * (1 - last) * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def _check_finite(values: Tensor, epoch: int, where: str, problem: Problem) -> None:
+    bad = torch.nonzero(~torch.isfinite(values.detach()))[:, 0].tolist()
+    if not bad:
+        return
+    kept = "there is no checkpoint"
+    if problem.checkpoint is not None and Path(problem.checkpoint).exists():
+        kept = f"{problem.checkpoint} holds epoch {epoch}, the last good one, from which the call goes on"
+    raise InputError(
+        f"the training diverged: the loss of member {', '.join(str(problem.members[m]) for m in bad)} is not "
+        f"finite {where}, epoch {epoch + 1}; {kept}. Lower learning_rate or clip"
+    )
 
 
 def _clip(parameters: list[Tensor], largest: float) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.sqrt(torch.stack([g.square().sum(dim=(1, 2)) for g in gradients]).sum(dim=0))
-    factor = torch.clamp(largest / (norm + 1e-12), max=1.0)[:, None, None]
+    norm = torch.sqrt(torch.stack([g.square().flatten(1).sum(dim=1) for g in gradients]).sum(dim=0))
+    factor = torch.clamp(largest / (norm + 1e-12), max=1.0)
     for g in gradients:
-        g.mul_(factor)
+        g.mul_(factor.view(-1, *[1] * (g.dim() - 1)))
 
 
-def evaluate(parameters: list[Tensor], sample: Sample, norms: tuple[Tensor, Tensor], batch: int) -> Tensor:
-    """Return the weighted mean loss of each member on a sample, (M,)."""
-    total = torch.zeros(sample.weights.shape[1], dtype=torch.float64)
-    for k in range(0, len(sample), batch):
-        part = sample.take(slice(k, k + batch))
+def _validate(
+    network: Network, problem: Problem, valid: Data, function: Evaluate, parameters: list[Tensor]
+) -> Tensor:
+    """Return the weighted mean loss of each member on the held-out events, (M,), at the same points always."""
+    generator = torch.Generator().manual_seed(_mixed(problem.settings.seed, 4))
+    total = torch.zeros(len(problem.members), dtype=torch.float64)
+    for k in range(0, len(valid), _EVALUATION):
+        part = valid.take(slice(k, k + _EVALUATION))
         with torch.no_grad():
-            values = derivative.loss(network.forward(parameters, part.inputs), part.labels, norms)
+            outputs = network.forward(parameters, part.inputs, problem.outputs)
+            values = function(problem.ratio(outputs), part, generator)
         total += (values * part.weights.T).sum(dim=1).double().cpu()
-    return total / sample.weights.sum(dim=0).double().cpu()
+    return total / valid.weights.sum(dim=0).double().cpu()
 
 
-def _keep_best(state: State, validation: Tensor) -> None:
-    better = validation < state.best_loss
-    state.best_loss = torch.where(better, validation, state.best_loss)
-    state.stale = 0 if bool(better.any()) else state.stale + 1
+def _keep_best(state: State, validation: Tensor, patience: int) -> None:
+    """Remember the parameters of the members that improved; one that has run out of patience is done."""
+    better = (validation < state.best_loss) & (state.stale < patience)
+    state.best_loss = torch.where(better, validation.to(state.best_loss), state.best_loss)
+    state.stale = torch.where(better, 0, state.stale + 1)
     for best, current in zip(state.best, state.parameters, strict=True):
-        best[better.to(best.device)] = current.detach()[better.to(best.device)]
-
-
-def _store(
-    path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
-) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    for k, (p, b) in enumerate(zip(state.parameters, state.best, strict=True)):
-        moments = optimiser.state[p]
-        named = {
-            "current": p.detach(),
-            "best": b,
-            "first": moments["exp_avg"],
-            "second": moments["exp_avg_sq"],
-        }
-        arrays |= {f"{name}.{k}": t.cpu().numpy() for name, t in named.items()}
-        arrays[f"step.{k}"] = np.array(float(moments["step"]))
-    arrays["best_loss"] = state.best_loss.cpu().numpy()
-    manifest = {
-        "epoch": state.epoch,
-        "stale": state.stale,
-        "history": state.history,
-        "fingerprint": fingerprint,
-    }
-    storage.write(path, "training checkpoint", arrays, manifest)
-
-
-def _restore(
-    path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
-) -> None:
-    arrays, manifest = storage.read(path, "training checkpoint")
-    if manifest["fingerprint"] != fingerprint:
-        raise InputError(
-            f"the checkpoint {path} belongs to other events or settings; delete it to start afresh, "
-            "or repeat the call that made it"
-        )
-    for k, (p, b) in enumerate(zip(state.parameters, state.best, strict=True)):
-        loaded: dict[str, Any] = {n: torch.as_tensor(arrays[f"{n}.{k}"]) for n in ("first", "second", "step")}
-        with torch.no_grad():
-            p.copy_(torch.as_tensor(arrays[f"current.{k}"]))
-            b.copy_(torch.as_tensor(arrays[f"best.{k}"]))
-        optimiser.state[p] = {
-            "step": loaded["step"].float(),
-            "exp_avg": loaded["first"].to(p.device),
-            "exp_avg_sq": loaded["second"].to(p.device),
-        }
-    state.best_loss = torch.as_tensor(arrays["best_loss"])
-    state.epoch, state.stale, state.history = manifest["epoch"], manifest["stale"], manifest["history"]
+        chosen = better.to(best.device)
+        best[chosen] = current.detach()[chosen]

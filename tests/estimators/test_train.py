@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from smeft_unbinned import Estimator, Events, InputError, Polynomial, TrainSettings, storage, train
-from smeft_unbinned.estimators import loop
+from smeft_unbinned.estimators import checkpoint as checkpoints
 from smeft_unbinned.estimators.calibration import transformation
 from smeft_unbinned.estimators.train import calibrated
 from smeft_unbinned.polynomial import unpack
 
-SMALL = TrainSettings(replicas=2, hidden=(32, 32), epochs=30, batch=256, seed=1)
-TINY = TrainSettings(replicas=2, hidden=(16,), epochs=4, batch=512, seed=5)
+SMALL = TrainSettings.of(replicas=2, hidden=(32, 32), epochs=30, batch=256, seed=1)
+TINY = TrainSettings.of(replicas=2, hidden=(16,), epochs=4, batch=512, seed=5)
 POINTS = np.array([[0.5, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.5], [-0.3, 0.05, 0.3]])
 
 
@@ -128,7 +128,7 @@ def test_a_saved_estimator_predicts_the_same(learned: Estimator, zh_events: Even
         np.testing.assert_array_equal(getattr(a, "coefficients", a), getattr(b, "coefficients", b))
     assert loaded.operators == learned.operators
     assert loaded.features == tuple(zh_events.features.columns)
-    assert loaded.metadata["settings"] == {**SMALL.manifest(), "rank": 4}
+    assert loaded.metadata["settings"] == SMALL.manifest()
     loaded.save(tmp_path / "again.safetensors")
     assert Estimator.load(tmp_path / "again.safetensors").metadata == loaded.metadata
 
@@ -163,7 +163,7 @@ def test_a_killed_run_continues_to_the_same_result(
     zh_events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:
     whole = train(zh_events, TINY)
-    path, store, epochs = tmp_path / "checkpoint", loop._store, []
+    path, store, epochs = tmp_path / "checkpoint", checkpoints.store, []
 
     def killed_after(*arguments: object) -> None:
         store(*arguments)
@@ -172,7 +172,7 @@ def test_a_killed_run_continues_to_the_same_result(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_store", killed_after)
+        patch.setattr(checkpoints, "store", killed_after)
         with pytest.raises(KeyboardInterrupt):
             train(zh_events, TINY, checkpoint=path)
     assert_same(train(zh_events, TINY, checkpoint=path), whole)
@@ -198,7 +198,7 @@ def test_subsets_of_features_and_operators(zh_events: Events) -> None:
     e = train(zh_events, TINY, features=["m_zh", "phi_l"], operators=["cHq3"])
     assert (e.features, e.operators) == (("m_zh", "phi_l"), ("cHq3",))
     assert e(zh_events.features).operators == ("cHq3",)
-    assert e.metadata["settings"]["rank"] == 2
+    assert e.head.outputs(1) == 2
 
 
 def test_one_member_has_no_spread(zh_events: Events) -> None:
@@ -222,7 +222,7 @@ def events(n: int = 100, **changes: object) -> Events:
     ("make", "arguments", "message"),
     [
         (lambda: events(truth=None), {}, "needs events with truth polynomials; these have none"),
-        (events, {"replica": 3}, "unknown setting 'replica'; known are replicas.*Did you mean 'replicas'"),
+        (events, {"replica": 3}, "unknown setting 'replica'; known are backbone, .*Did you mean 'replicas'"),
         (events, {"replicas": 0}, "replicas must be at least 1"),
         (events, {"features": ["pT"]}, "unknown feature 'pT'; known are pt. Did you mean 'pt'"),
         (events, {"features": []}, "at least one operator and at least one feature"),
@@ -259,9 +259,16 @@ def test_a_checkpoint_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert storage.FORMAT == 1
 
 
-def test_a_diverged_run_leaves_no_checkpoint_in_the_way(tmp_path: Path) -> None:
-    settings = {"epochs": 2, "replicas": 1, "hidden": (8,), "checkpoint": tmp_path / "checkpoint"}
-    with pytest.raises(InputError, match="diverged"):
-        train(events(), learning_rate=1e30, clip=1e30, **settings)
-    assert not (tmp_path / "checkpoint").exists()
-    train(events(), **settings)
+def test_a_diverged_run_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    settings = {"replicas": 1, "hidden": (8,), "checkpoint": path}
+    with pytest.raises(InputError, match="is not finite .* epoch 1; there is no checkpoint. Lower"):
+        train(events(), epochs=2, learning_rate=1e30, clip=1e30, **settings)
+    assert not path.exists()
+    train(events(), epochs=2, **settings)
+    kept = path.read_bytes()
+    with pytest.raises(InputError, match=r"epoch 3; .*checkpoint holds epoch 2, the last good one"):
+        train(events(), epochs=4, learning_rate=1e30, clip=1e30, **settings)
+    assert path.read_bytes() == kept
+    longer = train(events(), epochs=4, **settings)
+    assert len(longer.metadata["history"]) == 4

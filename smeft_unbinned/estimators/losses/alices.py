@@ -1,0 +1,25 @@
+"""ALICES: ALICE plus the squared error of the joint score (arXiv:1808.00973, eq. 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..data import Points
+from .base import Pointwise, Ratio, cross_entropy, score_error
+
+
+@dataclass(frozen=True)
+class Alices(Pointwise):
+    """alpha: weight of the score term."""
+
+    alpha: float = 1.0
+
+    name = "alices"
+
+    def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
+        del generator
+        r, slope = ratio.with_slope(points)
+        return points.size * (cross_entropy(r, points) + self.alpha * score_error(r, slope, points))
