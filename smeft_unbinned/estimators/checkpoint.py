@@ -35,7 +35,7 @@ def store(path: str | os.PathLike[str], state: State, optimiser: torch.optim.Ada
 def restore(
     path: str | os.PathLike[str], state: State, optimiser: torch.optim.AdamW, fingerprint: str
 ) -> None:
-    """Set state and optimiser to what `store` wrote; raise InputError for a checkpoint of another training."""
+    """Set state and optimiser to what `store` wrote; refuse the checkpoint of another training."""
     arrays, manifest = storage.read(path, KIND)
     if manifest["fingerprint"] != fingerprint:
         raise InputError(

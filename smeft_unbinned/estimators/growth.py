@@ -59,8 +59,8 @@ def from_samples(
     """Estimate the growth from separate samples, by a coarse logistic regression of each against the SM's.
 
     inputs: (N, D); kind: (N,), 0 for the SM and b for a sample at points[b - 1]; weights: (N,);
-    points: (B, n) in TeV^-2. From r = (1 + g c)^2 at large r, log g = log(1 + r)/2 - log|c|, the mean over the
-    samples in which the coefficient is not zero.
+    points: (B, n) in TeV^-2. At large r = (1 + g c)^2, log g = log(1 + r)/2 - log|c|; the mean over
+    the samples in which the coefficient is not zero.
     """
     rows = np.flatnonzero(kind == 0)[:limit]
     logs = np.zeros((len(points), len(rows)))

@@ -1,4 +1,4 @@
-"""The training loop: all members of the stack step together; each stops, and keeps its best epoch, by itself."""
+"""The training loop: all members of the stack step together; each stops, and keeps its best, by itself."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _clip(parameters: list[Tensor], largest: float) -> None:
 def _validate(
     network: Network, problem: Problem, valid: Data, function: Evaluate, parameters: list[Tensor]
 ) -> Tensor:
-    """Return the weighted mean loss of each member on the held-out events, (M,), at the same points always."""
+    """Return the weighted mean loss (M,) on the held-out events, at the same points each time."""
     generator = torch.Generator().manual_seed(_mixed(problem.settings.seed, 4))
     total = torch.zeros(len(problem.members), dtype=torch.float64)
     for k in range(0, len(valid), _EVALUATION):

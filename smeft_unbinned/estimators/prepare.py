@@ -98,8 +98,8 @@ def truth_of(events: Events, operators: Sequence[str] | None, loss: str = "deriv
     """Return the truth of events, restricted to some operators; refuse events without."""
     if events.truth is None:
         raise InputError(
-            f"loss {loss!r} needs events with truth polynomials; these have none. Separate samples at several "
-            "points (events.Samples) can be learned from with loss='carl', 'multiclass' or 'decomposed'"
+            f"loss {loss!r} needs events with truth polynomials; these have none. Separate samples at "
+            "several points (events.Samples) will do for loss='carl', 'multiclass' or 'decomposed'"
         )
     return events.truth if operators is None else events.truth.restrict(operators).dense()
 
@@ -138,19 +138,19 @@ def _columns(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
 def _size(truth: Polynomial) -> np.ndarray:
     """Return what the growth is fitted to, (N, n): quadratic labels, squared linear ones where all vanish."""
     diagonal = unpack(truth.coefficients).diagonal(axis1=1, axis2=2)[:, 1:]
-    return np.where((diagonal != 0).any(axis=0), diagonal, truth.linear**2)
+    return np.asarray(np.where((diagonal != 0).any(axis=0), diagonal, truth.linear**2))
 
 
 def _pool(sample: Samples, settings: TrainSettings) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return features, weights relative to the SM sample's mean, and numbers of the samples, joined."""
     if settings.loss.needs_truth:
         raise InputError(
-            f"loss {settings.loss.name!r} needs the truth of every event, which separate samples do not have; "
-            "take loss='carl', 'multiclass', 'quadratic-classifier' or 'decomposed'"
+            f"loss {settings.loss.name!r} needs the truth of every event, which separate samples do not "
+            "have; take loss='carl', 'multiclass', 'quadratic-classifier' or 'decomposed'"
         )
     if sample.points[0].any() or len(sample) < 2:
         raise InputError(
-            "the first sample must be the one at the SM (all coefficients zero), with at least one more after it"
+            "the first sample must be the one at the SM (all coefficients zero), with at least one more"
         )
     frame = pd.concat([e.features for e in sample.events], ignore_index=True)
     first = sample.events[0]
@@ -214,8 +214,8 @@ def _split(groups: np.ndarray, settings: TrainSettings, n: int) -> tuple[np.ndar
     least = size(n)
     if count - cut < least:
         raise InputError(
-            f"{count - cut} events are too few to train on: the ratio in {n} operators has {least} coefficients. "
-            "Take more events, fewer operators or a smaller validation fraction"
+            f"{count - cut} events are too few to train on: the ratio in {n} operators has {least} "
+            "coefficients. Take more events, fewer operators or a smaller validation fraction"
         )
     held = np.zeros(count, dtype=bool)
     held[order[:cut]] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import InputError, nearest
@@ -38,17 +38,17 @@ class TrainSettings:
     seed: of every random choice; device: "cpu" or "cuda".
     """
 
-    loss: Loss = Derivative()
+    loss: Loss = field(default_factory=Derivative)
     head: Head | None = None
     backbone: Backbone | None = None
-    ensemble: Ensemble = Bootstrap()
+    ensemble: Ensemble = field(default_factory=Bootstrap)
     prior: Mapping[str, float] | None = None
     prior_shape: str = "gaussian"
     epochs: int = 60
     patience: int = 15
-    batch: int = 1024
+    batch: int = 512
     minibatches: str = "shared"
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     schedule: str = "cosine"
     validation: float = 0.1
     clip: float = 1.0

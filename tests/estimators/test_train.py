@@ -262,7 +262,7 @@ def test_a_checkpoint_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_a_diverged_run_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     settings = {"replicas": 1, "hidden": (8,), "checkpoint": path}
-    with pytest.raises(InputError, match="is not finite .* epoch 1; there is no checkpoint. Lower"):
+    with pytest.raises(InputError, match=r"is not finite .* epoch 1; there is no checkpoint. Lower"):
         train(events(), epochs=2, learning_rate=1e30, clip=1e30, **settings)
     assert not path.exists()
     train(events(), epochs=2, **settings)

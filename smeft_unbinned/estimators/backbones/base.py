@@ -46,7 +46,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def predict(self, parameters: Sequence[np.ndarray], inputs: np.ndarray, outputs: int) -> np.ndarray:
-        """Return outputs (M, N, K) for inputs (N, ...) and stored parameters, each with M on its first axis."""
+        """Return outputs (M, N, K) for inputs (N, ...) and stored parameters, (M, ...) each."""
 
 
 class Network(Backbone):

@@ -1,6 +1,6 @@
 """Morphing basis: the network gives the ratios at basis points, and morphing the ratio everywhere.
 
-With basis points u_b and the monomials m(u), r(x|u) = m(u)^T A^-1 (1, rho_1(x), ..., rho_B(x)), A_ba = m_a(u_b)
+With basis points u_b and the monomials m(u), r(x|u) = m(u)^T A^-1 (1, rho_1(x), ...), A_ba = m_a(u_b)
 (arXiv:1805.00013; arXiv:2410.07315, sec. 4). The rho_b are exponentials of outputs, so the ratio is positive
 at the basis points; in between it may not be. The points are chosen for a small expected spread of the
 morphing weights over a Gaussian prior of unit width in u (`events.basis.choose_basis`).

@@ -1,7 +1,7 @@
 """ALICE: cross-entropy with the soft label s(x, z) = 1/(1 + R(z|c)) of the joint ratio.
 
-(arXiv:1808.00973, eq. 2.) With every event counting both as an SM event and, with its rate R, as one at c, the
-loss log(1 + r) + R log(1 + 1/r) is (1 + R) times the cross-entropy of the soft label.
+(arXiv:1808.00973, eq. 2.) With every event counting both as an SM event and, with its rate R, as one at c,
+the loss log(1 + r) + R log(1 + 1/r) is (1 + R) times the cross-entropy of the soft label.
 """
 
 from __future__ import annotations

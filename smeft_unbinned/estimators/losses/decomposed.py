@@ -1,4 +1,4 @@
-"""Decomposed cross-entropy of ML4EFT: every coefficient by a classifier of its own (arXiv:2211.02058, sec. 3).
+"""Decomposed cross-entropy of ML4EFT: a classifier per coefficient (arXiv:2211.02058, sec. 3).
 
 The classifier of a linear coefficient compares the SM with the rate 1 + c_i r_i(x), that of a quadratic one
 with 1 + c_i^2 r_ii(x), and of a cross term with 1 + c_i c_j r_ij(x), in the loss log(1 + r) + R log(1 + 1/r).

@@ -9,6 +9,7 @@ are thereby normalised by the geometric mean of their two diagonal scales.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ class Derivative(Loss):
 
     name = "derivative"
     regression = True
-    heads = ("squares", "quadratic", "linear", "morphing")
+    heads: ClassVar[tuple[str, ...]] = ("squares", "quadratic", "linear", "morphing")
 
     def bind(self, data: Data, source: Source) -> Evaluate:
         del source

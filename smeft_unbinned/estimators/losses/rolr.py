@@ -1,7 +1,8 @@
 """ROLR: squared error on the joint ratio and on its inverse (arXiv:1805.00020, eq. 22).
 
-SM events give |R - r|^2, events at c (SM events with rate R) give |1/R - 1/r|^2. Both are smallest in the mean
-at r = E[R]; the first rules where r is small, the second where it is large. R below FLOOR counts as FLOOR.
+SM events give |R - r|^2, events at c (SM events with rate R) give |1/R - 1/r|^2. Both are smallest in
+the mean at r = E[R]; the first rules where r is small, the second where it is large. R below FLOOR counts
+as FLOOR.
 """
 
 from __future__ import annotations

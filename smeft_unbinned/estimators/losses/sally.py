@@ -7,6 +7,7 @@ ratio and the optimal observables. The rate is included, so that the mean of t_i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .derivative import Derivative
 
@@ -16,5 +17,5 @@ class Sally(Derivative):
     """No options."""
 
     name = "sally"
-    heads = ("linear",)
+    heads: ClassVar[tuple[str, ...]] = ("linear",)
     reason = "it regresses the score at the SM, which holds no quadratic term"
