@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset, histogram
+from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset, histogram, load_dataset
 from .errors import InputError, require
 from .events import Events
 from .export import export
@@ -15,6 +15,7 @@ from .fit import FitResult, minimise, sample
 from .likelihood import Likelihood
 from .polynomial import Polynomial, QuadraticForm, SumOfSquares
 from .runcard import Runcard
+from .scores import score_histogram, scores
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ __all__ = [
     "__version__",
     "export",
     "histogram",
+    "load_dataset",
     "minimise",
     "sample",
+    "score_histogram",
+    "scores",
     "train",
 ]
 

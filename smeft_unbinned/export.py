@@ -62,7 +62,7 @@ def export(
         events, weights = _pseudo_data(events, scale, pseudo_data, at, seed)
     elif at:
         raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
-    features = events.features if events is not None else _frame(observed)
+    features = events.features if events is not None else observed_frame(observed)
     ratios, spread = _ratios(estimator, features, events)
     if expected is None:
         whole = observed if isinstance(observed, Events) else None
@@ -73,7 +73,7 @@ def export(
     source = events.metadata if events is not None else {}
     metadata = {
         "source": source,
-        "estimator": _describe(estimator),
+        "estimator": describe(estimator),
         "energy_GeV": source.get("energy_GeV", source.get("energy")),
         "scale": source.get("scale"),
         "input_scheme": source.get("input_scheme"),
@@ -97,7 +97,7 @@ def export(
     )
 
 
-def _frame(observed: Any) -> pd.DataFrame:
+def observed_frame(observed: Any) -> pd.DataFrame:
     if not isinstance(observed, pd.DataFrame) or observed.empty:
         raise InputError(f"observed must be Events or a frame with rows, got {type(observed).__name__}")
     return Events(observed).features
@@ -170,7 +170,7 @@ def _notes(weights: Array) -> list[str]:
     ]
 
 
-def _describe(estimator: Ratio | None) -> dict[str, Any]:
+def describe(estimator: Ratio | None) -> dict[str, Any]:
     """Return where the ratios come from, for the manifest."""
     if estimator is None:
         return {"method": "truth"}

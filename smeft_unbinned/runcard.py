@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,19 @@ from typing import Any
 import yaml
 
 from .constraints import Coefficients
-from .datasets import Dataset, GaussianDataset, UnbinnedDataset
+from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset
+from .datasets.files import load_dataset
 from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
 from .operators import DATASET_BASES, UNKNOWN, expressible, translatable
 
 MAX_BYTES = 4 * 2**20
+READERS: dict[str, Callable[[Path], UnbinnedDataset | PoissonDataset]] = {
+    "unbinned": UnbinnedDataset.load,
+    "poisson": PoissonDataset.load,
+    "file": load_dataset,
+}
+"""What reads the file of a dataset entry, by its key; `file` is that of external_chi2, of either kind."""
 SAMPLER_KEYS = (
     "lepsilon", "target_evidence_unc", "target_post_unc", "store_raw", "vectorized", "n_samples", "samples",
     "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "use_bounds", "initial_temp",
@@ -35,7 +42,7 @@ class Runcard:
     """A fit. Field names are the keys of the YAML file; relative paths start at the card's own folder."""
 
     datasets: tuple[Mapping[str, Any], ...]
-    """Binned: {name, order}; unbinned: {name, unbinned: path to the exported file}."""
+    """Binned: {name, order}; exported: {name, unbinned: path to the file} or {name, poisson: path}."""
     coefficients: Mapping[str, Mapping[str, Any]]
     """{operator: {min, max}}, prior range in TeV^-2; {constrain: true, value: v} fixes an operator;
     {constrain: [{O: a}, ...]} makes it the linear combination sum a O."""
@@ -131,7 +138,7 @@ class Runcard:
         card cannot express (and, of the binned one in its own basis, those that the card does not list).
         Raises InputError for a dataset none of whose operators can be written in the basis of the card.
         """
-        binned = [dict(d) for d in self.datasets if "unbinned" not in d]
+        binned = [dict(d) for d in self.datasets if not READERS.keys() & d.keys()]
         loaded: list[Dataset] = []
         if binned:
             if self.basis == UNKNOWN:
@@ -153,8 +160,9 @@ class Runcard:
             names = gaussian.metadata["operators_set_to_zero"]
             loaded.append(gaussian if own else _translated(gaussian, names, self.basis))
         for entry in self.datasets:
-            if "unbinned" in entry:
-                dataset = UnbinnedDataset.load(self.folder / str(entry["unbinned"]))
+            key = next((k for k in READERS if k in entry), None)
+            if key is not None:
+                dataset = READERS[key](self.folder / str(entry[key]))
                 dataset.name = str(entry["name"])
                 known = expressible(dataset.operators, dataset.basis, self.basis)
                 zero = [n for n in dataset.operators if n not in known]
@@ -174,7 +182,9 @@ class Runcard:
         return Likelihood(self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds)
 
 
-def _translated(dataset: GaussianDataset | UnbinnedDataset, zero: list[str], basis: str) -> Dataset:
+def _translated(
+    dataset: GaussianDataset | UnbinnedDataset | PoissonDataset, zero: list[str], basis: str
+) -> Dataset:
     """Return a dataset in the basis of the card, with a record of the operators that it loses there."""
     if zero and not dataset.operators:
         raise InputError(
@@ -214,7 +224,7 @@ def parse(text: str) -> Any:
 def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
     if not isinstance(entries, list):
         raise InputError(f"{source}: datasets must be a list, got {type(entries).__name__}")
-    known = ("name", "order", "theory_cov", "unbinned")
+    known = ("name", "order", "theory_cov", "unbinned", "poisson")
     result = []
     for entry in entries:
         entry = {"name": entry} if isinstance(entry, str) else entry
@@ -228,6 +238,8 @@ def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
         for key, value in entry.items():
             if not isinstance(value, str):
                 raise InputError(f"{source}: dataset {entry['name']}: {key} must be text, got {brief(value)}")
+        if {"unbinned", "poisson"} <= entry.keys():
+            raise InputError(f"{source}: dataset {entry['name']}: give either unbinned or poisson, not both")
         result.append(dict(entry))
     names = [e["name"] for e in result]
     twice = sorted({n for n in names if names.count(n) > 1})
@@ -237,7 +249,7 @@ def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
 
 
 def _external(content: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
-    """Return the unbinned datasets that the card hands to SMEFiT as external chi2 of our adapter."""
+    """Return the exported datasets that the card hands to SMEFiT as external chi2 of our adapter."""
     block = content.get("external_chi2") or {}
     if not isinstance(block, dict):
         raise InputError(f"{source}: external_chi2 must be a mapping of names, got {brief(block)}")
@@ -249,7 +261,7 @@ def _external(content: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
                 f"{source}: external_chi2 entry {brief(name)} is not an unbinned dataset of this package; "
                 "remove it"
             )
-        result.append({"name": str(name), "unbinned": entry["file"]})
+        result.append({"name": str(name), "file": entry["file"]})
     return result
 
 

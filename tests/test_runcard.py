@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smeft_unbinned import InputError, Likelihood, Runcard
+from smeft_unbinned import InputError, Likelihood, PoissonDataset, Runcard
 from smeft_unbinned.fit.provenance import caveats
 from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED, parse
 
@@ -104,6 +104,12 @@ def test_relative_paths_start_at_the_card(folder: Path, monkeypatch: pytest.Monk
         ({"datasets": [3]}, "a dataset entry needs a name, got 3"),
         ({"datasets": [{"name": "a", "ordr": "LO"}]}, "dataset a: unknown key 'ordr'. Did you mean 'order'"),
         ({"datasets": [{"name": "a", "order": 1}]}, "dataset a: order must be text, got 1"),
+        ({"datasets": [{"name": "a", "poisson": 1}]}, "dataset a: poisson must be text, got 1"),
+        (
+            {"datasets": [{"name": "a", "poisson": "x", "unbinned": "y"}]},
+            "dataset a: give either unbinned or poisson, not both",
+        ),
+        ({"datasets": [{"name": "a", "file": "x"}]}, "dataset a: unknown key 'file'"),
         ({"datasets": ["a", {"name": "a"}]}, "datasets listed twice: a"),
         ({"coefficients": ["OpW"]}, r"coefficients must be dict, got \['OpW'\]"),
         ({"use_quad": "yes"}, "use_quad must be bool, got 'yes'"),
@@ -272,3 +278,25 @@ def test_a_key_given_twice_is_named(folder: Path, text: str, message: str) -> No
 def test_merged_keys_are_not_given_twice() -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n"
     assert parse(text) == yaml.safe_load(text)
+
+
+def test_a_histogram_is_a_dataset_of_a_card(folder: Path, make_ratios) -> None:
+    yields = make_ratios(3, 5, ("cHW", "cHq1", "cHWtil")).dense() * 20.0
+    histogram = PoissonDataset("other", yields, [15, 16, 17, 18, 19], metadata={"notes": ["few"]})
+    histogram.save(folder / "h.dataset")
+    content = card(datasets=[{"name": "h", "poisson": "h.dataset"}, *card()["datasets"]])
+    likelihood = Runcard.load(write(folder, content)).likelihood()
+    value = likelihood.terms({"OpW": 0.3, "OpqMi": -0.1})["h"]
+    assert value == pytest.approx(float(histogram.m2logl({"cHW": 0.3, "cHq1": -0.1})))
+    told = [c for c in caveats(likelihood) if c.startswith("h")]
+    assert told == [
+        "h: few",
+        "h: cHWtil set to zero, basis 'smefit' has no such coefficient",
+    ]
+    chi2 = {"h": {"path": "plugins.smefit.unbinned.py", "file": "h.dataset"}}
+    theirs = Runcard.from_dict(card(external_chi2=chi2), folder).likelihood()
+    assert theirs.terms({"OpW": 0.3, "OpqMi": -0.1})["h"] == pytest.approx(value)
+    for name, file in (("poisson", "zh.safetensors"), ("unbinned", "h.dataset")):
+        wrong = Runcard.from_dict(card(datasets=[{"name": "h", name: file}]), folder)
+        with pytest.raises(InputError, match=f"holds '.*', expected '{name} dataset'"):
+            wrong.likelihood()

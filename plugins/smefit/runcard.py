@@ -1,4 +1,4 @@
-"""Runcards: ours, with entries {name, unbinned: file}, to those of SMEFiT, with external_chi2.
+"""Runcards: ours, with entries {name, unbinned: file} or {name, poisson: file}, to those of SMEFiT.
 
 On the command line, `python -m plugins.smefit.runcard card.yaml > smefit.yaml`.
 """
@@ -22,8 +22,9 @@ _DEFAULTS = {"use_quad": True, "use_t0": False, "use_theory_covmat": True, "resu
 
 
 def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str, Any]:
-    """Return a card for SMEFiT: entries of `datasets` with the key `unbinned` move to `external_chi2`.
+    """Return a card for SMEFiT: entries of `datasets` with a file of ours move to `external_chi2`.
 
+    Those are the entries with the key `unbinned` or `poisson`.
     folder: where relative paths of the card start; paths come back absolute. Keys that SMEFiT requires are
     added with the values that our own fit takes for them; data paths default to the package's own tables.
     Raises InputError for entries without a name, names given twice, and rotated coordinates.
@@ -37,7 +38,8 @@ def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str
         fields = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(fields, Mapping) or not isinstance(fields.get("name"), str):
             raise InputError(f"datasets: an entry needs a name, got {entry!r}")
-        if "unbinned" not in fields:
+        key = next((k for k in ("unbinned", "poisson") if k in fields), None)
+        if key is None:
             binned.append(dict(fields))
             continue
         name = fields["name"]
@@ -45,8 +47,8 @@ def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str
             raise InputError(
                 f"external_chi2: {name!r} is given twice or starts with '_'; choose another name"
             )
-        rest = {k: v for k, v in fields.items() if k not in ("name", "unbinned")}
-        external[name] = {"path": MODULE, "file": str(base / fields["unbinned"]), **rest}
+        rest = {k: v for k, v in fields.items() if k not in ("name", key)}
+        external[name] = {"path": MODULE, "file": str(base / fields[key]), **rest}
     for key, value in _DEFAULTS.items():
         out.setdefault(key, value)
     if binned:

@@ -1,4 +1,4 @@
-"""The external chi2 of SMEFiT that an unbinned dataset is. In the runcard:
+"""The external chi2 of SMEFiT that an unbinned dataset, or a Poisson one, is. In the runcard:
 
     external_chi2:
       zh_14tev: {path: plugins.smefit.unbinned.py, file: zh_14tev.safetensors}
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from smeft_unbinned.datasets import UnbinnedDataset
+from smeft_unbinned.datasets.files import load_dataset
 from smeft_unbinned.errors import InputError, nearest
 from smeft_unbinned.operators import expressible
 from smeft_unbinned.polynomial import Array, namespace
@@ -35,11 +36,11 @@ class CoefficientManager(Protocol):
 
 
 class UnbinnedChi2:
-    """-2 log L of one unbinned dataset as a function of all coefficients of a SMEFiT runcard.
+    """-2 log L of one unbinned or Poisson dataset as a function of all coefficients of a SMEFiT runcard.
 
     coefficients: the coefficients of the card; those of the dataset that are absent there are zero.
     rge_dict: the `rge` block of the card or None; with it the coefficients run to the scale of the dataset.
-    file: of the dataset, absolute or relative to the folder where smefit runs.
+    file: of an unbinned or a Poisson dataset, absolute or relative to the folder where smefit runs.
     scale: of the dataset in GeV, needed with rge_dict if the file records none.
     Raises InputError for a file that cannot be used, and for cards with which SMEFiT would evaluate the
     dataset at other coefficients than those of the fit (see `checks`).
@@ -64,7 +65,7 @@ class UnbinnedChi2:
         checks.refuse_single_precision()
         checks.refuse_rotated(self.names, sys.argv)
         checks.refuse_unresolved(coefficients)
-        original = UnbinnedDataset.load(file)
+        original = load_dataset(file)
         known = expressible(original.operators, original.basis, "smefit")
         dataset = original.restrict(known).in_basis("smefit")
         if rge_dict is None:
@@ -79,19 +80,21 @@ class UnbinnedChi2:
         )
         self._matrix = matrix[[reached.index(name) for name in self.used]].T  # (card, used)
         self.dataset = dataset.restrict(self.used) if self.used else None
-        self._report(dataset.name, len(dataset))
+        unbinned = isinstance(dataset, UnbinnedDataset)
+        what = f"{'Unbinned' if unbinned else 'Poisson'} dataset {dataset.name}"
+        self._report(what, f"{len(dataset)} {'events' if unbinned else 'bins'}")
         for name, missing in dataset.metadata.get("incomplete", {}).items():
             if name in reached:
                 _log.warning(
-                    "Unbinned dataset %s takes no account of %s, which %s moves too",
-                    dataset.name, ", ".join(missing), name,
+                    "%s takes no account of %s, which %s moves too",
+                    what, ", ".join(missing), name,
                 )  # fmt: skip
 
-    def _report(self, name: str, events: int) -> None:
+    def _report(self, what: str, size: str) -> None:
         level = logging.INFO if self.used else logging.WARNING
         used, zero = ", ".join(self.used) or "none", ", ".join(self.set_to_zero) or "none"
-        _log.log(level, "Unbinned dataset %s, %d events: uses the operators %s", name, events, used)
-        _log.log(level, "Unbinned dataset %s: set to zero, because the card lacks them: %s", name, zero)
+        _log.log(level, "%s, %s: uses the operators %s", what, size, used)
+        _log.log(level, "%s: set to zero, because the card lacks them: %s", what, zero)
 
     def compute_chi2(self, values: Array) -> Array:
         """Return -2 log L, zero at the SM, for all coefficients of the card (..., n), TeV^-2: shape (...).

@@ -1,21 +1,25 @@
-"""smeft-unbinned export: estimator and events become an unbinned dataset."""
+"""smeft-unbinned export: estimator and events become a dataset, unbinned or in bins of its scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..datasets import PoissonDataset, UnbinnedDataset
 from ..errors import InputError, require
 from ..events import Events
 from ..export import FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
+from ..scores import SPACINGS, score_histogram
 from .options import (
     assignments,
     check_distinct,
     efficiency_option,
     luminosity_option,
+    names,
     output_file,
     say,
     seed_option,
@@ -26,7 +30,7 @@ from .options import (
 @click.argument("events", type=click.Path(path_type=Path))
 @click.option("--model", type=click.Path(path_type=Path), help="Estimator written by train.")
 @click.option("--truth", is_flag=True, help="Use the exact truth of the events in place of a model.")
-@click.option("--name", default="unbinned", show_default=True, help="Name of the dataset in fits.")
+@click.option("--name", help="Name of the dataset in fits, by default unbinned or binned.")
 @luminosity_option
 @efficiency_option
 @click.option("--data", type=click.Choice([*PSEUDO_DATA, "observed"]), default="asimov", show_default=True,
@@ -36,15 +40,30 @@ from .options import (
 @click.option(
     "--at", multiple=True, metavar="OPERATOR=VALUE", help="Coefficients of the pseudo-data; repeatable."
 )
+@click.option("--binned", type=click.Choice(["score", "classes"]),
+              help="Count events in bins of the scores at the SM, or of class probabilities.")  # fmt: skip
+@click.option("--bins", type=click.IntRange(2), help="Bins per score, 10 unless given.")
+@click.option("--spacing", type=click.Choice(SPACINGS),
+              help="What bins share equally, information unless given.")  # fmt: skip
+@click.option("--score-of", callback=names, help="Coefficients whose scores are binned, default all.")
+@click.option("--class-at", multiple=True, metavar="OPERATOR=VALUE,...",
+              help="A class of --binned classes besides the SM; repeatable.")  # fmt: skip
 @seed_option
 @output_file
 def command(
-    events: Path, model: Path | None, truth: bool, name: str, luminosity: float | None, efficiency: float,
-    data: str, yield_from: Path | None, at: tuple[str, ...], seed: int, output: Path,
+    events: Path, model: Path | None, truth: bool, name: str | None, luminosity: float | None,
+    efficiency: float, data: str, yield_from: Path | None, at: tuple[str, ...], binned: str | None,
+    bins: int | None, spacing: str | None, score_of: tuple[str, ...] | None, class_at: tuple[str, ...],
+    seed: int, output: Path,
 ) -> None:  # fmt: skip
     """Write EVENTS, seen through a model, as one dataset file that a fit reads.
 
     With --data observed the events count one each, and the expected yield comes from --yield-from.
+
+    With --binned the dataset holds counts in bins of what the model says of each event: --binned score, or
+    --binned classes --class-at cHW=0.5 --class-at cHW=-0.5,cHq3=0.1. Yields are then summed over the truth of
+    the simulated events, those of --yield-from for observed data. Bins of equal --spacing information keep
+    more of scores with long tails than bins of equal rate.
 
     Example: smeft-unbinned export asimov.events --model zh.model --luminosity 300 -o zh.dataset
     """
@@ -52,6 +71,9 @@ def command(
         raise InputError("give either --model FILE or --truth, not both and not none")
     if data == "observed" and at:
         raise InputError("--at is where pseudo-data are made; leave it out with --data observed")
+    _check_binning(
+        binned, {"--bins": bins, "--spacing": spacing, "--score-of": score_of, "--class-at": class_at}
+    )
     check_distinct([output], [events, model, yield_from])
     sample = Events.load(events)
     estimator = None
@@ -60,21 +82,55 @@ def command(
         from ..estimators import Estimator
 
         estimator = Estimator.load(model)
-    common: dict[str, Any] = {"name": name, "efficiency": efficiency, "luminosity": luminosity}
-    if data == "observed":
+    common: dict[str, Any] = {"efficiency": efficiency, "luminosity": luminosity}
+    common["name"] = name or ("unbinned" if binned is None else "binned")
+    point: dict[str, Any] = {}
+    if data != "observed":
+        point = {"pseudo_data": data, "at": assignments(at, "--at"), "seed": seed}
+    dataset: UnbinnedDataset | PoissonDataset
+    if binned is not None:
+        if luminosity is None:
+            raise InputError("the yields of bins need a luminosity; give --luminosity")
+        measured = sample.features if data == "observed" else None
+        simulated = sample if measured is None else _simulated(yield_from)[1]
+        chosen: dict[str, Any] = {"operators": score_of}
+        if class_at:
+            chosen = {"points": [_class(text) for text in class_at]}
+        common |= {"bins": bins or 10, "spacing": spacing or SPACINGS[0]}
+        common |= {"observed": measured, "events": simulated, **chosen}
+        dataset = score_histogram(estimator=estimator, **common, **point)
+    elif data == "observed":
         dataset = export(estimator, sample.features, _yield(yield_from, luminosity, efficiency), **common)
     else:
-        point = assignments(at, "--at")
-        dataset = export(estimator, sample, pseudo_data=data, at=point, seed=seed, **common)
+        dataset = export(estimator, sample, **common, **point)
     dataset.save(output)
-    expected = float(dataset.expected.constant)
-    say(output, f"{len(dataset)} events, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}")
+    expected, kind = float(dataset.expected.constant), "events" if binned is None else "bins"
+    say(output, f"{len(dataset)} {kind}, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}")
+
+
+def _check_binning(binned: str | None, given: Mapping[str, object]) -> None:
+    """Refuse options of histograms that do not fit together."""
+    belongs = {"--score-of": ("score",), "--class-at": ("classes",)}
+    for option, value in given.items():
+        kinds = belongs.get(option, ("score", "classes"))
+        if value and binned not in kinds:
+            raise InputError(f"{option} belongs to --binned {' or '.join(kinds)}; add that or leave it out")
+    if binned == "classes" and not given["--class-at"]:
+        raise InputError("--binned classes needs at least one point besides the SM; give --class-at")
+
+
+def _class(text: str) -> dict[str, float]:
+    return assignments(tuple(text.split(",")), "--class-at")
+
+
+def _simulated(path: Path | None) -> tuple[Path, Events]:
+    if path is None:
+        raise InputError("observed data need --yield-from EVENTS and --luminosity for the expected yield")
+    return path, Events.load(path)
 
 
 def _yield(path: Path | None, luminosity: float | None, efficiency: float) -> Polynomial:
-    if path is None or luminosity is None:
-        raise InputError("observed data need --yield-from EVENTS and --luminosity for the expected yield")
-    sigma = Events.load(path).cross_section
-    if sigma is None:
-        raise InputError(f"{path} knows no cross section as a function of the coefficients")
-    return sigma * (FB_PER_PB * luminosity * efficiency)
+    file, simulated = _simulated(None if luminosity is None else path)
+    if simulated.cross_section is None or luminosity is None:
+        raise InputError(f"{file} knows no cross section as a function of the coefficients")
+    return simulated.cross_section * (FB_PER_PB * luminosity * efficiency)

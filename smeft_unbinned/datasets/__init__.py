@@ -1,8 +1,9 @@
 """Datasets: the terms of a likelihood, binned and unbinned."""
 
+from .files import load_dataset
 from .gaussian import GaussianDataset
 from .poisson import PoissonDataset, histogram
 from .protocol import Dataset
 from .unbinned import UnbinnedDataset
 
-__all__ = ["Dataset", "GaussianDataset", "PoissonDataset", "UnbinnedDataset", "histogram"]
+__all__ = ["Dataset", "GaussianDataset", "PoissonDataset", "UnbinnedDataset", "histogram", "load_dataset"]

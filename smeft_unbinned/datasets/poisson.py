@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from ..errors import InputError
+from .. import storage
+from ..errors import InputError, nearest
 from ..events import Events
-from ..operators import translation
+from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Polynomial, QuadraticForm
 from .extended import ExtendedTerm, check_form
+
+KIND = "poisson dataset"
+"""Kind of the files."""
 
 
 class PoissonDataset(ExtendedTerm):
@@ -19,6 +26,8 @@ class PoissonDataset(ExtendedTerm):
 
     yields: nu_b(c) in events, batch (B,), positive at the SM.
     counts: (B,) observed events per bin; None means the SM expectation (Asimov).
+    basis: the name set of the operators (`operators.DATASET_BASES`); coefficients are c/Lambda^2 in TeV^-2.
+    metadata: JSON types; what the bins are and where yields and counts come from.
     """
 
     def __init__(
@@ -44,13 +53,97 @@ class PoissonDataset(ExtendedTerm):
         super().__init__(name, self.yields / sm, self.yields.sum(), sm if counts is None else counts, basis)
         self.metadata: dict[str, Any] = dict(metadata or {})
 
+    def __repr__(self) -> str:
+        return f"PoissonDataset({self.name!r}, {len(self)} bins, {', '.join(self.operators)})"
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """Observed events per bin, (B,)."""
+        return self.weights
+
+    def _with(self, yields: QuadraticForm, basis: str) -> PoissonDataset:
+        return PoissonDataset(self.name, yields, self.counts, basis=basis, metadata=self.metadata)
+
     def in_basis(self, target: str) -> PoissonDataset:
-        """Return the dataset in the coefficients of another basis; operators unknown there are an error."""
+        """Return the dataset in the coefficients of another basis; operators unknown there are an error.
+
+        `metadata["incomplete"]` of the result names the new coefficients that also move old ones which this
+        dataset does not have (see `operators.incomplete`).
+        """
         if target == self.basis:
             return self
         names, matrix = translation(self.operators, self.basis, target)
-        yields = self.yields.change_basis(names, matrix)
-        return PoissonDataset(self.name, yields, self.weights, basis=target, metadata=self.metadata)
+        dataset = self._with(self.yields.change_basis(names, matrix), target)
+        dataset.metadata["incomplete"] = incomplete(self.operators, self.basis, target)
+        return dataset
+
+    def restrict(self, operators: Sequence[str]) -> PoissonDataset:
+        """Return the dataset with every operator but these set to zero."""
+        return self._with(self.yields.restrict(operators), self.basis)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file with the manifest in its header."""
+        arrays = {"yields": self.yields.coefficients, "counts": self.counts}
+        manifest = {
+            "name": self.name,
+            "operators": list(self.operators),
+            "basis": self.basis,
+            "units": UNITS,
+            "Lambda": "1 TeV",
+            "metadata": self.metadata,
+        }
+        storage.write(path, KIND, arrays, manifest)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PoissonDataset:
+        """Read a file written by `save`; raise InputError for a damaged file or another unit."""
+        arrays, head = storage.read(path, KIND)
+        if head.get("units") != UNITS:
+            raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
+        return cls(
+            head["name"],
+            Polynomial(head["operators"], arrays["yields"]),
+            arrays["counts"],
+            basis=head["basis"],
+            metadata={**head["metadata"], "checksums": head["checksums"]},
+        )
+
+
+def bin_index(features: pd.DataFrame, edges: Mapping[str, Sequence[float]]) -> NDArray[np.int64]:
+    """Return the cell of each row of a frame (N, F) in the grid of the edges, (N,); -1 outside.
+
+    edges: increasing bin edges by feature, lower ones inside a bin; cells count with the last feature
+    fastest. Raises InputError for an unknown feature and for edges that do not increase.
+    """
+    index = np.zeros(len(features), dtype=np.int64)
+    inside = np.ones(len(features), dtype=bool)
+    for feature, values in edges.items():
+        b = np.asarray(values, dtype=float)
+        if b.ndim != 1 or b.size < 2 or not np.all(b[1:] > b[:-1]):
+            raise InputError(f"edges of {feature!r} must increase and be at least two, got {list(values)}")
+        if feature not in features:
+            known = ", ".join(map(str, features.columns))
+            raise InputError(
+                f"unknown feature {feature!r}; known are {known}.{nearest(feature, features.columns)}"
+            )
+        where = np.searchsorted(b, features[feature].to_numpy(dtype=float), side="right") - 1
+        inside &= (where >= 0) & (where < b.size - 1)
+        index = index * (b.size - 1) + where
+    return np.where(inside, index, -1)
+
+
+def sum_in_bins(events: Events, index: NDArray[np.int64], bins: int, scale: float = 1.0) -> Polynomial:
+    """Return the yields nu_b(c) of events with truth, batch (bins,), given the bin of each event (N,).
+
+    scale: expected events per pb. Events of index -1 count nowhere. Raises InputError without truth.
+    """
+    if events.truth is None:
+        raise InputError("binning needs events with truth polynomials")
+    kept = index >= 0
+    weights = scale * np.asarray(events.weights)[kept]
+    total = np.zeros((bins, events.truth.coefficients.shape[1]))
+    np.add.at(total, index[kept], events.truth.coefficients[kept] * weights[:, None])
+    return Polynomial(events.truth.operators, total)
 
 
 def histogram(
@@ -68,25 +161,16 @@ def histogram(
     """
     if events.truth is None:
         raise InputError("binning needs events with truth polynomials")
-    index = np.zeros(len(events), dtype=int)
-    inside = np.ones(len(events), dtype=bool)
-    for feature, values in edges.items():
-        b = np.asarray(values, dtype=float)
-        if b.ndim != 1 or b.size < 2 or not np.all(b[1:] > b[:-1]):
-            raise InputError(f"edges of {feature!r} must increase and be at least two, got {list(values)}")
-        where = np.searchsorted(b, events.column(feature), side="right") - 1
-        inside &= (where >= 0) & (where < b.size - 1)
-        index = index * (b.size - 1) + where
+    cells = bin_index(events.features, edges)
+    inside = cells >= 0
     if not inside.any():
         raise InputError(f"none of the {len(events)} events lies inside the edges of {', '.join(edges)}")
-    bins, index = np.unique(index[inside], return_inverse=True)
-    weights = scale * np.asarray(events.weights)[inside]
-    total = np.zeros((bins.size, events.truth.coefficients.shape[1]))
-    np.add.at(total, index, events.truth.coefficients[inside] * weights[:, None])
+    filled, index = np.unique(cells[inside], return_inverse=True)
+    cells[inside] = index
     metadata = {"edges": {feature: [float(x) for x in values] for feature, values in edges.items()}}
     return PoissonDataset(
         name,
-        Polynomial(events.truth.operators, total),
+        sum_in_bins(events, cells, filled.size, scale),
         basis=basis or events.metadata.get("basis", "warsaw"),
         metadata=metadata,
     )

@@ -12,6 +12,7 @@ from .nuisance import Nuisances
 from .reweight_card import parse_reweight_card
 from .root import read_root
 from .samples import Samples
+from .separate import draw_independent, draw_samples
 from .table import iterate_table, read_table
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Nuisances",
     "Samples",
     "choose_basis",
+    "draw_independent",
+    "draw_samples",
     "iterate_table",
     "parse_reweight_card",
     "read_events",

@@ -2,6 +2,9 @@
 
 The cross sections of the samples are quadratic in the coefficients, so those at enough points give sigma(c)
 by the same linear system as the weights of an event do (see `morphing`).
+
+A sample may hold one kind of terms of the rate only (arXiv:2211.02058), and says so in `metadata["terms"]`:
+"full" is the whole rate, the others are the SM plus the terms c_i, c_i^2 or c_i c_j of it.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ import numpy as np
 import pandas as pd
 
 from .. import storage
-from ..errors import InputError
+from ..errors import InputError, brief, nearest
 from ..polynomial import Polynomial, check_operators
 from . import morphing
 from .assembly import check_point
 from .events import Events
+
+TERMS = ("full", "linear", "quadratic", "cross")
+"""What a sample may hold of the rate at its point, besides the SM."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,10 @@ class Samples:
     """B samples of events, each generated at one point.
 
     operators: n names. points: (B, n) in TeV^-2. events: one sample per point, with the same features and
-        weights in pb that sum to the cross section at the point.
-    Raises InputError for a point listed twice, features that differ, and lengths that do not fit.
+        weights in pb that sum to the cross section at the point. metadata["terms"], one of TERMS, says what
+        they hold of the rate; absent means "full".
+    Raises InputError for a point listed twice with the same terms, unknown terms, features that differ, and
+    lengths that do not fit.
     """
 
     operators: tuple[str, ...]
@@ -50,12 +58,18 @@ class Samples:
             raise InputError(
                 f"sample {int(np.argwhere(~np.isfinite(points))[0, 0])}: its point is not finite"
             )
+        for b, terms in enumerate(self.terms):
+            if terms not in TERMS:
+                raise InputError(
+                    f"sample {b} holds unknown terms {brief(terms)}; known are {', '.join(TERMS)}."
+                    f"{nearest(str(terms), TERMS)}"
+                )
         for b, row in enumerate(points):
-            same = np.flatnonzero((points[:b] == row).all(axis=1))
-            if same.size:
+            same = [a for a in range(b) if (points[a] == row).all() and self.terms[a] == self.terms[b]]
+            if same:
                 raise InputError(
                     f"samples {same[0]} and {b} stand at the same point, "
-                    f"{dict(zip(names, row.tolist(), strict=True))}; join them"
+                    f"{dict(zip(names, row.tolist(), strict=True))}, with the same terms; join them"
                 )
         expected = [str(name) for name in self.events[0].features]
         for b, sample in enumerate(self.events):
@@ -88,6 +102,11 @@ class Samples:
             yield dict(zip(self.operators, row, strict=True)), events
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """What each sample holds of the rate, one of TERMS."""
+        return tuple(events.metadata.get("terms", "full") for events in self.events)
+
+    @property
     def cross_sections(self) -> np.ndarray:
         """Sum of the weights of each sample in pb, (B,)."""
         return np.array([np.sum(np.asarray(e.weights)) for e in self.events])
@@ -97,24 +116,39 @@ class Samples:
         """Statistical error of the cross sections in pb, (B,): root of the summed squares of the weights."""
         return np.array([np.sqrt(np.sum(np.square(np.asarray(e.weights)))) for e in self.events])
 
-    def at(self, point: Mapping[str, float]) -> Events:
-        """Return the sample at a point; raise InputError where there is none."""
+    def at(self, point: Mapping[str, float], terms: str = "full") -> Events:
+        """Return the sample at a point with these terms; raise InputError where there is none."""
         for name in point:
             if name not in self.operators:
                 raise InputError(f"unknown operator {name!r}; known are {', '.join(self.operators)}")
         row = np.array([float(point.get(name, 0.0)) for name in self.operators])
-        found = np.flatnonzero((self.points == row).all(axis=1))
-        if not found.size:
-            raise InputError(f"no sample stands at {dict(point)}; the points are {self.points.tolist()}")
-        return self.events[int(found[0])]
+        there = np.flatnonzero((self.points == row).all(axis=1))
+        found = [b for b in there if self.terms[b] == terms]
+        if not found:
+            held = f", only with {', '.join(self.terms[b] for b in there)}" if there.size else ""
+            raise InputError(
+                f"no sample stands at {dict(point)} with terms {terms!r}{held}; the points are "
+                f"{self.points.tolist()}"
+            )
+        return self.events[found[0]]
 
     def cross_section(self) -> Polynomial:
-        """Return sigma(c) in pb, without batch, from the cross sections of the samples.
+        """Return sigma(c) in pb, without batch, from the cross sections of the samples with all terms.
 
         Exact where there are as many points as monomials, by least squares where there are more.
-        Raises InputError where the points leave monomials undetermined, naming them.
+        Raises InputError where the points leave monomials undetermined, naming them, and without any sample
+        whose terms are "full".
         """
-        ratio, sm, _ = morphing.invert(self.operators, self.points, self.cross_sections[None])
+        full = np.array([terms == "full" for terms in self.terms])
+        partial = int(np.sum(~full))
+        if not full.any():
+            raise InputError(f"none of the {partial} samples holds the full rate, so sigma(c) is not known")
+        try:
+            ratio, sm, _ = morphing.invert(self.operators, self.points[full], self.cross_sections[None, full])
+        except InputError as error:
+            if not partial:
+                raise
+            raise InputError(f"{error} ({partial} samples of single terms do not count)") from error
         return Polynomial(self.operators, ratio.coefficients[0] * sm[0])
 
     def save(self, path: str | os.PathLike[str]) -> None:

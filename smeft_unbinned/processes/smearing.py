@@ -4,12 +4,16 @@ After smearing, the truth polynomial of an event is a label R(z|c) of the point 
 longer the ratio r(x|c) of the observed features x. The mean of R over the events at one x is r there, r(x|c)
 = E[R(z|c)|x], so that a regression of the labels on the smeared features still learns r; but the labels must
 not be used as r themselves, for instance to export an exact likelihood.
+
+Few events with large labels dominate such a regression, each at the one x that its noise happened to give.
+Fractional smearing (arXiv:2410.07315) spreads these outliers over several x, with their weight shared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,62 +21,18 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest
 from ..events import Events
+from ..polynomial import Polynomial
+from .resolution import ZH_DETECTOR, Real, Resolution, load_resolutions
 
-Real = NDArray[np.float64]
+__all__ = ["ZH_DETECTOR", "Resolution", "fractional_smear", "load_resolutions", "outlier_scores", "smear"]
 
+Whole = NDArray[np.int64]
 
-@dataclass(frozen=True)
-class Resolution:
-    """Width of the noise on one feature of value E: E (stochastic/sqrt(|E|) + constant) + absolute.
-
-    stochastic: in GeV^(1/2). constant: relative. absolute: in the units of the feature, for angles and the
-    like. limits: a smeared value beyond them is reflected back, for instance (-1, 1) for a cosine, (0, inf)
-    for a momentum. period: a smeared value is moved into [-period/2, period/2), for instance 2 pi for an
-    azimuth.
-    """
-
-    stochastic: float = 0.0
-    constant: float = 0.0
-    absolute: float = 0.0
-    limits: tuple[float, float] | None = None
-    period: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("stochastic", "constant", "absolute"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0.0):
-                raise InputError(f"{name} of a resolution must be zero or above and finite, got {value}")
-        if self.limits is not None and not self.limits[0] < self.limits[1]:
-            raise InputError(f"limits of a resolution must be (low, high) with low < high, got {self.limits}")
-        if self.period is not None and not self.period > 0.0:
-            raise InputError(f"the period of a resolution must be positive, got {self.period}")
-        if self.period is not None and self.limits is not None:
-            raise InputError("a resolution has either limits or a period, not both")
-
-    def width(self, values: Real) -> Real:
-        """Standard deviation of the noise at values (N,) of the feature."""
-        size = np.abs(values)
-        return np.asarray(self.stochastic * np.sqrt(size) + self.constant * size + self.absolute)
-
-    def apply(self, values: Real, rng: np.random.Generator) -> Real:
-        """Return values (N,) with noise, brought back into limits or period."""
-        smeared = values + self.width(values) * rng.normal(size=values.shape)
-        if self.period is not None:
-            return np.asarray((smeared + 0.5 * self.period) % self.period - 0.5 * self.period)
-        return smeared if self.limits is None else _reflect(smeared, *self.limits)
-
-
-def _reflect(values: Real, low: float, high: float) -> Real:
-    if np.isfinite(high) and np.isfinite(low):
-        folded = (values - low) % (2.0 * (high - low))
-        return np.asarray(low + np.minimum(folded, 2.0 * (high - low) - folded))
-    return np.asarray(
-        np.where(values < low, 2.0 * low - values, np.where(values > high, 2.0 * high - values, values))
-    )
-
-
-def _columns(events: Events) -> list[Real]:
-    return list(events.features.to_numpy(float).T)
+_STREAM = 0x5EA3
+"""Second word of the seed, so that the noise is independent of what made the events with the same seed."""
+_ROUNDING = 1e-9
+QUANTILE = 0.99
+"""Events above this quantile of the outlier score are repeated unless another choice is made."""
 
 
 def smear(events: Events, resolutions: Mapping[str, Resolution], seed: int, copies: int = 1) -> Events:
@@ -84,33 +44,122 @@ def smear(events: Events, resolutions: Mapping[str, Resolution], seed: int, copi
     transverse momentum, are smeared as if they were measured apart.
     Raises InputError for an unknown feature and for less than one copy.
     """
+    _check_copies(copies)
+    return _smear(events, resolutions, seed, np.full(len(events), copies), {"copies": int(copies)})
+
+
+def fractional_smear(
+    events: Events,
+    resolutions: Mapping[str, Resolution],
+    seed: int,
+    *,
+    copies: int = 10,
+    threshold: float | None = None,
+    quantile: float | None = None,
+) -> Events:
+    """Return events smeared once, and those with outlying labels `copies` times (arXiv:2410.07315).
+
+    Outliers are events whose `outlier_scores` lie above `threshold`, or above that `quantile` of the scores
+    (each event counting once; default QUANTILE). Each copy has its own noise and its share 1/copies of the
+    weight, so that sums over any function of z stay what they are, and means over x keep their expectation;
+    copies of one event stand together. `metadata["smearing"]` records the threshold and what it did.
+    Raises InputError for events without truth, less than one copy, both a threshold and a quantile, values of
+    these out of range, and an unknown feature.
+    """
+    _check_copies(copies)
+    if events.truth is None:
+        raise InputError("fractional smearing chooses events by their labels: it needs truth polynomials")
+    if threshold is not None and quantile is not None:
+        raise InputError("give a threshold or a quantile of the outlier score, not both")
+    scores = outlier_scores(events.truth, np.asarray(events.weights))
+    if threshold is None:
+        level = QUANTILE if quantile is None else float(quantile)
+        if not 0.0 <= level <= 1.0:
+            raise InputError(f"the quantile of the outlier score must lie between 0 and 1, got {quantile}")
+        cut = float(np.quantile(scores, level))
+    else:
+        level, cut = None, float(threshold)
+        if not 0.0 <= cut < np.inf:
+            raise InputError(
+                f"the threshold of the outlier score must be finite and zero or above, got {threshold}"
+            )
+    outliers = scores > cut
+    record = {
+        "copies": 1,
+        "fractional": {
+            "copies": int(copies),
+            "threshold": cut,
+            "quantile": level,
+            "outliers": int(outliers.sum()),
+            "events": len(events),
+            "largest_score": float(scores.max()),
+        },
+    }
+    return _smear(events, resolutions, seed, np.where(outliers, copies, 1), record)
+
+
+def outlier_scores(labels: Polynomial, weights: Real | None = None) -> Real:
+    """Return how far the largest coefficient of each label (N,) stands out, (N,).
+
+    The score is max_a |R_a| / s_a over the coefficients a of c_i and c_i c_j, with s_a the median of |R_a|
+    over the events in which it is not zero, each with the modulus of its weight (N,): a spread that the
+    outliers themselves do not move. A coefficient that is the same in all events gives 1 everywhere.
+    """
+    n = len(labels.operators)
+    rows, columns = np.triu_indices(n + 1)
+    coefficients = np.abs(np.asarray(labels.coefficients, dtype=float))
+    diagonal = np.sqrt(coefficients[:, rows == columns])
+    zero = coefficients <= _ROUNDING * diagonal[:, rows] * diagonal[:, columns]  # what rounding leaves of it
+    coefficients[zero & (rows != columns)] = 0.0
+    share = np.ones(len(coefficients)) if weights is None else np.abs(np.asarray(weights, dtype=float))
+    scores = np.zeros(len(coefficients))
+    for column in coefficients.T[1:]:
+        filled = (column > 0.0) & (share > 0.0)
+        if filled.any():
+            scores = np.maximum(scores, column / _median(column[filled], share[filled]))
+    return scores
+
+
+def _median(values: Real, weights: Real) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def _check_copies(copies: int) -> None:
     if copies < 1:
         raise InputError(f"the number of copies must be at least 1, got {copies}")
+
+
+def _smear(
+    events: Events, resolutions: Mapping[str, Resolution], seed: int, counts: Whole, record: dict[str, Any]
+) -> Events:
+    """Return events with event e repeated counts[e] times, each time with noise of its own."""
     for name in resolutions:
         if name not in events.features:
             known = ", ".join(events.features.columns)
             raise InputError(
                 f"unknown feature {name!r}; known are {known}.{nearest(name, events.features.columns)}"
             )
-    index = np.repeat(np.arange(len(events)), copies)
-    rng = np.random.default_rng(seed)
-    columns: dict[str, Real] = {
-        name: resolutions[name].apply(column[index], rng) if name in resolutions else column[index]
-        for name, column in zip(map(str, events.features), _columns(events), strict=True)
-    }
+    index = np.repeat(np.arange(len(events)), counts)
+    rng = np.random.default_rng([seed, _STREAM])
+    columns: dict[str, Real] = {}
+    for name, column in zip(map(str, events.features), events.features.to_numpy(float).T, strict=True):
+        repeated = column[index]
+        columns[name] = resolutions[name].apply(repeated, rng) if name in resolutions else repeated
     metadata = {
         **events.metadata,
         "smearing": {
             "resolutions": {name: asdict(resolution) for name, resolution in resolutions.items()},
             "seed": int(seed),
-            "copies": int(copies),
+            **record,
         },
         "truth": "label of the event before the detector, R(z)",
     }
     return Events(
         pd.DataFrame(columns),
         None if events.truth is None else events.truth[index],
-        np.asarray(events.weights)[index] / copies,
+        (np.asarray(events.weights) / counts)[index],
         events.cross_section,
         metadata,
     )

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import poisson
 
-from smeft_unbinned import Events, InputError, PoissonDataset, Polynomial, export, histogram
+from smeft_unbinned import (
+    Events,
+    InputError,
+    PoissonDataset,
+    Polynomial,
+    UnbinnedDataset,
+    export,
+    histogram,
+    storage,
+)
+from smeft_unbinned.datasets.files import load_dataset
+from smeft_unbinned.datasets.poisson import bin_index
 
 POINTS = np.array([[0.5, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.7], [-0.4, 0.05, 0.3], [0.2, -0.08, -0.5]])
 
@@ -102,3 +116,66 @@ def test_without_edges_the_histogram_is_one_bin(make_events) -> None:
 def test_unusable_input_is_refused(make_events, call, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call(make_events())
+
+
+def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
+    counts, metadata = np.array([3.0, 0.0, 7.5, 12.0]), {"luminosity_fb-1": 3.0}
+    dataset = PoissonDataset("a", yields(), counts, basis="smefit", metadata=metadata)
+    dataset.save(tmp_path / "d")
+    again = PoissonDataset.load(tmp_path / "d")
+    assert (again.name, again.operators, again.basis) == ("a", ("cHW", "cHu"), "smefit")
+    np.testing.assert_array_equal(again.yields.coefficients, dataset.yields.coefficients)
+    np.testing.assert_array_equal(again.counts, counts)
+    np.testing.assert_array_equal(again.m2logl(POINTS[:, :2]), dataset.m2logl(POINTS[:, :2]))
+    checksums = again.metadata.pop("checksums")
+    assert again.metadata == metadata
+    assert set(checksums) == {"yields", "counts"}
+    assert repr(again) == "PoissonDataset('a', 4 bins, cHW, cHu)"
+
+
+def test_files_are_told_apart(tmp_path: Path, make_unbinned) -> None:
+    PoissonDataset("a", yields()).save(tmp_path / "p")
+    make_unbinned().save(tmp_path / "u")
+    assert isinstance(load_dataset(tmp_path / "p"), PoissonDataset)
+    assert isinstance(load_dataset(tmp_path / "u"), UnbinnedDataset)
+    with pytest.raises(InputError, match="holds 'unbinned dataset', expected 'poisson dataset'"):
+        PoissonDataset.load(tmp_path / "u")
+    with pytest.raises(InputError, match="holds 'poisson dataset', expected 'unbinned dataset'"):
+        UnbinnedDataset.load(tmp_path / "p")
+    content = bytearray((tmp_path / "p").read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "p").write_bytes(content)
+    with pytest.raises(InputError, match="checksum mismatch"):
+        load_dataset(tmp_path / "p")
+    (tmp_path / "p").write_bytes(content[:50])
+    with pytest.raises(InputError, match="not a readable unbinned dataset"):
+        load_dataset(tmp_path / "p")
+    with pytest.raises(InputError, match=r"no such file: .*q\. Did"):
+        load_dataset(tmp_path / "pq")
+    arrays = {"yields": yields().coefficients, "counts": np.ones(4)}
+    storage.write(tmp_path / "g", "poisson dataset", arrays, {"units": "GeV^-2"})
+    with pytest.raises(InputError, match=r"coefficients in GeV\^-2, not TeV\^-2"):
+        PoissonDataset.load(tmp_path / "g")
+
+
+def test_restricting_sets_the_others_to_zero() -> None:
+    dataset = PoissonDataset("a", yields(), [3, 0, 7, 12])
+    only = dataset.restrict(["cHu"])
+    assert only.operators == ("cHu",)
+    assert only.m2logl([0.3]) == pytest.approx(float(dataset.m2logl({"cHu": 0.3})))
+    assert dataset.restrict([]).m2logl({}) == 0.0
+
+
+def test_a_new_basis_tells_what_it_lacks() -> None:
+    form = Polynomial(["cHq3"], np.array([[5.0, 1.0, 2.0]]))
+    dataset = PoissonDataset("a", form)
+    assert dataset.in_basis("smefit").metadata["incomplete"] == {"O3pq": ["cHq1"]}
+    assert "incomplete" not in dataset.metadata
+
+
+def test_cells_of_a_grid_by_hand() -> None:
+    frame = pd.DataFrame({"a": [0.0, 0.5, 1.0, 2.0, -1.0], "b": [5.0, 1.0, 3.0, 1.0, 1.0]})
+    edges = {"a": [0.0, 1.0, 2.0], "b": [-np.inf, 2.0, 4.0, np.inf]}
+    np.testing.assert_array_equal(bin_index(frame, edges), [2, 0, 4, -1, -1])
+    with pytest.raises(InputError, match="unknown feature 'c'; known are a, b"):
+        bin_index(frame, {"c": [0.0, 1.0]})

@@ -1,9 +1,9 @@
 """Repulsive ensemble: the members push each other apart in function space (arXiv:2106.11642).
 
 Repulsion turns an ensemble into samples of a posterior over functions: with a Gaussian kernel k of the
-outputs on a batch, its width the median distance, each member's loss gets the term log sum_j k(f, f_j), the others
-held fixed. The squared error of N events is minus the log likelihood up to the factor N/(2 sigma^2), with
-sigma^2 the loss itself, so the term is added with the weight 2 L/N.
+outputs on a batch, its width the median distance, each member's loss gets the term log sum_j k(f, f_j), the
+others held fixed. The squared error of N events is minus the log likelihood up to the factor N/(2 sigma^2),
+with sigma^2 the loss itself, so the term is added with the weight 2 L/N.
 """
 
 from __future__ import annotations
