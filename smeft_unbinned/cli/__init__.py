@@ -10,7 +10,9 @@ import click
 from ..errors import InputError
 from ..version import __version__
 
-COMMANDS = ("demo", "generate", "events", "train", "export", "fit", "compare", "inspect")
+COMMANDS = (
+    "demo", "generate", "events", "train", "diagnose", "export", "fit", "compare", "onnx", "inspect",
+)  # fmt: skip
 
 
 class UserError(click.ClickException):
@@ -50,9 +52,11 @@ def main() -> None:
     The way of the data:
       generate | events    simulated events with truth polynomials
       train                events -> estimator of the ratio coefficients
+      diagnose             can the estimator be trusted? a verdict per check
       export               estimator + observed events -> unbinned dataset, one file
       fit                  runcard with binned and unbinned datasets -> intervals or posterior
       compare              exact, network and binned intervals from the same events
+      onnx                 estimator -> ONNX graph for other programs
       inspect              what is in a file
 
     Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.
