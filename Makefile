@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format wheel clean
+.PHONY: help install demo test bench-methods lint format wheel clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## create the environment VENV (default .venv) and install the package with every extra
 
@@ -30,6 +30,16 @@ demo: $(STAMP)  ## measure pp -> ZH from events to intervals; files go to DEMO_O
 
 test: $(STAMP)  ## run all tests with WORKERS processes (default 2); PYTEST adds options of pytest
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+bench-methods: $(STAMP) $(VENV)-ml4eft/.installed $(VENV)-madminer/.installed  ## measure all methods and the peers, write docs/methods.md (two hours)
+	$(ONE_THREAD) $(BIN)/python benchmarks/methods/run.py \
+	    --ml4eft-python $(VENV)-ml4eft/bin/python --madminer-python $(VENV)-madminer/bin/python
+
+$(VENV)-ml4eft/.installed $(VENV)-madminer/.installed: $(VENV)-%/.installed: benchmarks/peers/requirements-%.txt
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt torch
+	$(VENV)-$*/bin/python -m pip --disable-pip-version-check -qq install -r $<
+	@touch $@
 
 lint: $(STAMP)  ## check style, formatting and types
 	$(BIN)/ruff check .

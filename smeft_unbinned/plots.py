@@ -33,15 +33,29 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def training_curves(history: Sequence[Mapping[str, Sequence[float]]], path: Path) -> Path:
-    """Draw the loss of every member against the epoch, on training and held-out events."""
+    """Draw the loss of every member against the epoch, on training and held-out events, and the mean.
+
+    Losses that fall by less than a factor of ten, as cross-entropies do, are drawn as their excess over each
+    curve's minimum. The scale is logarithmic unless a loss is zero or negative; the minima of an excess have
+    no place on it.
+    """
+    curves = {kind: np.array([entry[kind] for entry in history]) for kind in ("training", "validation")}
+    values = np.concatenate(list(curves.values()))
+    flat = len(history) > 1 and np.ptp(values) < 0.9 * np.abs(values).max()
     figure = _figure(figsize=(6, 4))
     axes = figure.subplots()
-    epochs = np.arange(1, len(history) + 1)
-    for kind, colour in (("training", COLOURS[0]), ("validation", COLOURS[2])):
-        curves = np.array([entry[kind] for entry in history])
-        axes.plot(epochs, curves, color=colour, alpha=0.35, linewidth=0.8)
-        axes.plot(epochs, curves.mean(axis=1), color=colour, label={"validation": "held out"}.get(kind, kind))
-    axes.set(xlabel="epoch", ylabel="loss", yscale="log", title="Training: every member, and the mean")
+    for (kind, losses), colour in zip(curves.items(), (COLOURS[0], COLOURS[2]), strict=True):
+        shown = losses - losses.min(axis=0) if flat else losses
+        mean = shown.mean(axis=1)
+        if flat:
+            shown, mean = (np.where(y > 0, y, np.nan) for y in (shown, mean))
+        epochs = np.arange(1, len(history) + 1)
+        axes.plot(epochs, shown, color=colour, alpha=0.35, linewidth=0.8)
+        axes.plot(epochs, mean, color=colour, label={"validation": "held out"}.get(kind, kind))
+    axes.set(xlabel="epoch", ylabel="loss, excess over its minimum" if flat else "loss",
+             yscale="log" if flat or np.all(values > 0) else "linear",
+             title="Training: every member, and the mean")  # fmt: skip
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
     return _save(figure, path)
 

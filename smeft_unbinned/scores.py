@@ -79,8 +79,8 @@ def score_histogram(
     events: simulated, with truth, weights in pb. luminosity: in fb^-1. efficiency: multiplies the rate.
     bins: how many per score, in a grid where there are several. spacing: what they share equally,
         "information" (half the SM rate and half its second moment in the score, which makes bins narrower
-        where the score is large and few events know most) or the SM "rate" alone. edges: inner edges by score in place of
-        these. The outer bins are open, so that every event falls into one.
+        where the score is large and few events know most) or the SM "rate" alone. edges: inner edges by score
+        in place of these. The outer bins are open, so that every event falls into one.
     operators, points: which scores, see `scores`.
     observed: frame of measured events to count; otherwise the counts are the expected ones ("asimov") or
         Poisson numbers with the given seed ("toy") at the coefficients `at` (default the SM).

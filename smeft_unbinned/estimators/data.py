@@ -67,7 +67,7 @@ class Data:
         """Return each member's own events, by an index (M, B); every tensor then starts with (M, B)."""
         members = torch.arange(index.shape[0], device=index.device)[:, None]
         part = self.take(index)
-        return Data(part.inputs, part.growth, self.weights[index, members].T, part.labels, part.kind)
+        return Data(part.inputs, part.growth, self.weights[index, members], part.labels, part.kind)
 
     def to(self, device: torch.device) -> Data:
         """Return the events on a device."""

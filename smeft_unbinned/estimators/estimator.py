@@ -84,6 +84,21 @@ class Estimator:
         """Return the same networks with another calibration, (M, n + 1, n + 1)."""
         return replace(self, calibration=calibration)
 
+    def curves(self) -> pd.DataFrame:
+        """Return the losses of the training: a row per epoch and member, to the member's last epoch.
+
+        Columns epoch (from 1), member (its number in the ensemble), training and validation.
+        """
+        history, members = self.metadata["history"], self.metadata["members"]
+        epochs = self.metadata.get("epochs", [len(history)] * len(members))
+        rows = [
+            (k + 1, member, entry["training"][column], entry["validation"][column])
+            for k, entry in enumerate(history)
+            for column, member in enumerate(members)
+            if k < epochs[column]
+        ]
+        return pd.DataFrame(rows, columns=["epoch", "member", "training", "validation"])
+
     def noted(self, note: str) -> Estimator:
         """Return the estimator with one more note."""
         return replace(self, metadata={**self.metadata, "notes": [*self.notes, note]})
@@ -117,7 +132,7 @@ class Estimator:
         count = sum(name.startswith("parameter.") for name in arrays)
         parameters = tuple(arrays[f"parameter.{k}"] for k in range(count))
         operators = tuple(manifest["operators"])
-        backbone: Backbone = MLP()  # what files without these entries hold
+        backbone: Backbone = MLP(products=0)  # what files without these entries hold
         head: Head = Squares(parameters[-1].shape[-1] // len(operators))
         if "backbone" in manifest:
             backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])

@@ -62,16 +62,7 @@ class FeatureMap:
 
     def __call__(self, features: pd.DataFrame) -> np.ndarray:
         """Return the inputs (N, D); raise InputError for a missing or non-finite feature."""
-        if not isinstance(features, pd.DataFrame) or features.empty:
-            raise InputError(f"features must be a pandas frame with rows, got {type(features).__name__}")
-        for name in self.names:
-            if name not in features:
-                raise InputError(
-                    f"the estimator needs feature {name!r}; given: {', '.join(map(str, features.columns))}."
-                    + nearest(name, map(str, features.columns))
-                )
-            check_finite(f"feature {name!r}", features[name].to_numpy(float))
-        values = features[list(self.names)].to_numpy(float)
+        values = np.stack([column_of(features, name) for name in self.names], axis=1)
         for name, kind, column in zip(self.names, self.kinds, values.T, strict=True):
             if kind == "log" and np.any(column <= 0):
                 raise InputError(
@@ -98,6 +89,20 @@ class FeatureMap:
         """Rebuild a map from `manifest()`."""
         mean, std = np.array(content["mean"]), np.array(content["std"])
         return cls(tuple(content["names"]), tuple(content["kinds"]), mean, std)
+
+
+def column_of(features: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a feature (N,); raise InputError, naming the nearest, where it is missing or not finite."""
+    if not isinstance(features, pd.DataFrame) or features.empty:
+        raise InputError(f"features must be a pandas frame with rows, got {type(features).__name__}")
+    if name not in features:
+        raise InputError(
+            f"the estimator needs feature {name!r}; given: {', '.join(map(str, features.columns))}."
+            + nearest(name, map(str, features.columns))
+        )
+    values = features[name].to_numpy(float)
+    check_finite(f"feature {name!r}", values)
+    return np.asarray(values)
 
 
 def _kind(name: str, values: np.ndarray) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,9 @@ class Problem:
     train, valid: events; the weights have a column per member. source: where hypotheses come from.
     n: coefficients. members: numbers of these members in the whole ensemble.
     checkpoint: a file written after every epoch, from which an interrupted run continues exactly.
+    common: (N,) weights of the training events before the ensemble's, from which losses take their
+        normalisations, so that a member does not depend on which others are trained.
+    share: events per epoch of every member, where each has its own; None where all have all.
     """
 
     train: Data
@@ -44,6 +47,8 @@ class Problem:
     members: Sequence[int]
     fingerprint: str = ""
     checkpoint: str | os.PathLike[str] | None = None
+    common: Tensor | None = None
+    share: int | None = None
 
     @property
     def outputs(self) -> int:
@@ -55,6 +60,12 @@ class Problem:
         """Return the ratio that the head makes of outputs."""
         assert self.settings.head is not None
         return Ratio(self.settings.head, outputs, self.n)
+
+    def loss(self, train: Data) -> Evaluate:
+        """Return the loss function, its normalisations measured on the training events."""
+        if self.common is not None:
+            train = replace(train, weights=self.common.to(train.weights.device)[:, None])
+        return self.settings.loss.bind(train, self.source)
 
 
 @dataclass
@@ -88,7 +99,7 @@ def run(network: Network, problem: Problem, report: Report) -> Outcome:
     """
     settings, device = problem.settings, torch.device(problem.settings.device)
     train, valid = problem.train.to(device), problem.valid.to(device)
-    function = settings.loss.bind(train, problem.source)
+    function = problem.loss(train)
     generators = [torch.Generator().manual_seed(_mixed(settings.seed, m, 0)) for m in problem.members]
     start = network.initialise(tuple(train.inputs.shape[1:]), problem.outputs, generators)
     parameters = [p.to(device).requires_grad_() for p in start]
@@ -172,7 +183,7 @@ def _batches(train: Data, problem: Problem, epoch: int) -> tuple[Iterator[Data],
             mine = torch.nonzero(train.weights[:, column].cpu())[:, 0]
         order = torch.Generator().manual_seed(_mixed(seed, epoch, m, 3))
         orders.append(mine[torch.randperm(len(mine), generator=order)])
-    count = min(map(len, orders))
+    count = min(map(len, orders)) if problem.share is None else problem.share
     index = torch.stack([o[:count] for o in orders]).to(train.inputs.device)
     steps = math.ceil(count / size)
     return (train.own(index[:, k * size : (k + 1) * size]) for k in range(steps)), steps

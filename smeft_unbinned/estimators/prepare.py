@@ -48,7 +48,7 @@ def prepare(
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Prepared:
     """Return what `train` trains on; raise InputError for input that cannot be used."""
-    chosen = tuple(range(settings.ensemble.replicas)) if members is None else tuple(members)
+    chosen = _members(settings, members)
     if isinstance(sample, Samples):
         frame, weights, kind = _pool(sample, settings)
         names, truth = _operators_of(sample, operators), None
@@ -78,8 +78,15 @@ def prepare(
     weights = weights if truth is None else emphasised(weights, sizes)
     groups = _groups(truth, len(frame))
     train, valid = _split(groups, settings, len(names))
+    if not (weights[train].sum() > 0 and weights[valid].sum() > 0):
+        raise InputError(
+            "the weights of the events to train on, or of those held out, do not sum to something positive; "
+            "leave out events of weight zero, or take more events"
+        )
     columns = np.ones((len(frame), len(chosen)))
-    columns[train] = settings.ensemble.weights(_renumbered(groups[train]), chosen, settings.seed)
+    own = _renumbered(groups[train])
+    columns[train] = settings.ensemble.weights(own, chosen, settings.seed)
+    share = _share(settings, own, weights[train]) if settings.ensemble.own_events else None
     whole = Data(
         torch.as_tensor(inputs(frame), dtype=torch.float32),
         torch.as_tensor(sizes, dtype=torch.float32),
@@ -89,7 +96,8 @@ def prepare(
     )
     problem = Problem(
         whole.take(torch.as_tensor(train)), whole.take(torch.as_tensor(valid)), source, settings,
-        len(names), chosen, _fingerprint(frame, truth, kind, weights, settings, names, chosen), checkpoint,
+        len(names), chosen, _fingerprint(sample, frame, truth, weights, settings, names, chosen), checkpoint,
+        torch.as_tensor(weights[train], dtype=torch.float32), share,
     )  # fmt: skip
     return Prepared(problem, names, inputs, growth)
 
@@ -127,6 +135,32 @@ def normalised(events: Events) -> np.ndarray:
             f"the event weights sum to {weights.sum():g}; they must sum to a positive cross section"
         )
     return np.asarray(weights / weights.sum())
+
+
+def _members(settings: TrainSettings, members: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the numbers of the members to train; refuse those that the ensemble does not have."""
+    ensemble = settings.ensemble
+    if members is None:
+        return tuple(range(ensemble.replicas))
+    chosen = tuple(int(m) for m in members)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(ensemble.replicas)):
+        raise InputError(
+            f"members must be different numbers from 0 to {ensemble.replicas - 1}, at least one, got "
+            f"{list(chosen)}; replicas={ensemble.replicas} is the size of the whole ensemble"
+        )
+    if ensemble.coupled and len(chosen) < ensemble.replicas:
+        raise InputError(
+            f"the members of a {ensemble.name} ensemble see each other and cannot be trained apart; leave "
+            "members out"
+        )
+    return chosen
+
+
+def _share(settings: TrainSettings, groups: np.ndarray, weights: np.ndarray) -> int:
+    """Return how many events of weight every member of the whole ensemble has of its own."""
+    members = range(settings.ensemble.replicas)
+    dealt = settings.ensemble.weights(groups, members, settings.seed) * weights[:, None]
+    return int(np.count_nonzero(dealt, axis=0).min())
 
 
 def _columns(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
@@ -185,7 +219,7 @@ def _pooled(sample: Samples) -> Pooled:
     table = {
         "full": np.ones((n, n)),
         "linear": np.zeros((n, n)),
-        "quadratic": np.ones((n, n)),
+        "quadratic": np.eye(n),
         "cross": cross,
     }
     quadratic = np.stack([table[t] for t in terms])
@@ -223,9 +257,9 @@ def _split(groups: np.ndarray, settings: TrainSettings, n: int) -> tuple[np.ndar
 
 
 def _fingerprint(
+    sample: Events | Samples,
     frame: pd.DataFrame,
     truth: Polynomial | None,
-    kind: np.ndarray | None,
     weights: np.ndarray,
     settings: TrainSettings,
     operators: tuple[str, ...],
@@ -235,6 +269,7 @@ def _fingerprint(
     content = {k: v for k, v in settings.manifest().items() if k not in _FREE}
     parts = [checksum(frame.to_numpy()), *map(str, frame.columns), checksum(weights), *operators]
     parts += [] if truth is None else [checksum(truth.coefficients)]
-    parts += [] if kind is None else [checksum(kind)]
+    if isinstance(sample, Samples):
+        parts += [checksum(sample.points), *sample.terms, *(str(len(e)) for e in sample.events)]
     parts += [json.dumps(content, sort_keys=True), json.dumps(members)]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

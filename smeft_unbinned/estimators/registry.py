@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..errors import InputError, brief, nearest
 
 T = TypeVar("T")
@@ -25,11 +27,11 @@ def choose(axis: str, registry: Mapping[str, type[T]], value: object) -> T:
         return value
     options = dict(value) if isinstance(value, Mapping) else {"name": value}
     name = options.pop("name", None)
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise InputError(
             f"unknown {axis} {brief(name)}; known are {', '.join(registry)}.{nearest(str(name), registry)}"
         )
-    entry = registry[str(name)]
+    entry = registry[name]
     for option in options:
         if option not in option_names(entry):
             raise InputError(
@@ -39,12 +41,25 @@ def choose(axis: str, registry: Mapping[str, type[T]], value: object) -> T:
     return entry(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
 
 
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{name} must be a whole number, got {brief(value)}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, got {value}")
+
+
 def option_names(entry: Any) -> tuple[str, ...]:
     """Return the names of the options of an entry or its class."""
     return tuple(f.name for f in fields(entry))
 
 
 def manifest(entry: Any) -> dict[str, Any]:
-    """Return name and options of an entry as JSON types."""
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(entry).items()}
-    return {"name": entry.name, **values}
+    """Return name and options of an entry as JSON types, numbers of numpy as plain ones."""
+    return {"name": entry.name, **{k: _plain(v) for k, v in asdict(entry).items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -12,6 +12,7 @@ from .backbones import BACKBONES, MLP, Backbone
 from .ensembles import ENSEMBLES, Bootstrap, Ensemble
 from .heads import HEADS, Head
 from .losses import LOSSES, Derivative, Loss
+from .registry import check_count
 from .sources import SHAPES
 
 SCHEDULES = ("cosine", "one-cycle")
@@ -44,7 +45,7 @@ class TrainSettings:
     ensemble: Ensemble = field(default_factory=Bootstrap)
     prior: Mapping[str, float] | None = None
     prior_shape: str = "gaussian"
-    epochs: int = 60
+    epochs: int = 40
     patience: int = 15
     batch: int = 512
     minibatches: str = "shared"
@@ -58,7 +59,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for axis, entries in AXES.items():
-            if getattr(self, axis) is not None:
+            if getattr(self, axis) is not None or axis in ("loss", "ensemble"):
                 object.__setattr__(self, axis, registry.choose(axis, entries, getattr(self, axis)))
         if self.head is None:
             object.__setattr__(self, "head", HEADS[self.loss.heads[0]]())
@@ -66,8 +67,7 @@ class TrainSettings:
             object.__setattr__(self, "backbone", MLP(separate=self.loss.separate))
         self._check_method()
         for name in ("epochs", "patience", "batch"):
-            if int(getattr(self, name)) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+            check_count(name, getattr(self, name))
         choices = {"prior_shape": SHAPES, "schedule": SCHEDULES, "minibatches": MINIBATCHES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -88,6 +88,11 @@ class TrainSettings:
                 f"loss {self.loss.name!r} cannot train head {self.head.name!r}: {self.loss.reason}; "
                 f"take one of {', '.join(self.loss.heads)}"
             )
+        if self.ensemble.coupled and self.minibatches == "own":
+            raise InputError(
+                f"the members of a {self.ensemble.name} ensemble are compared on the same events; take "
+                "minibatches='shared'"
+            )
         reason = self.backbone.refusal(self.loss, self.head, self.ensemble)
         if reason:
             raise InputError(f"backbone {self.backbone.name!r} does not fit: {reason}")
@@ -99,6 +104,8 @@ class TrainSettings:
 
     def changed(self, **options: Any) -> TrainSettings:
         """Return the settings with some changed: fields by name, and options of the entries by theirs.
+
+        A new entry comes with its own defaults for its options, replicas included.
 
         For instance changed(loss="alices", alpha=2.0, replicas=4, hidden=(32, 32)). A new loss brings its
         default head and backbone unless those are given too. Raises InputError for an unknown name.

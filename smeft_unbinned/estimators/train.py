@@ -61,6 +61,8 @@ def train(
     prepared = prepare(
         sample, settings, features=features, operators=operators, members=members, checkpoint=checkpoint
     )
+    if calibrate is not None:
+        prepared.inputs(calibrate.features.iloc[:1])  # before the work, not after
     problem = prepared.problem
     wall, cpu = time.perf_counter(), time.process_time()
     with _reporter(settings, progress) as report:
@@ -79,7 +81,7 @@ def train(
             "members": list(problem.members),
             "history": outcome.history,
             "best_validation": outcome.best_validation,
-            "events": {"count": len(sample), "checksum": problem.fingerprint, **_about(sample)},
+            "events": {"count": _count(sample), "checksum": problem.fingerprint, **_about(sample)},
             "seconds": {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu},
             "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
             "notes": [],
@@ -88,17 +90,19 @@ def train(
     return _calibrate(estimator, sample, calibrate)
 
 
+def _count(sample: Events | Samples) -> int:
+    return len(sample) if isinstance(sample, Events) else sum(map(len, sample.events))
+
+
 def _about(sample: Events | Samples) -> dict[str, Any]:
     return sample.metadata if isinstance(sample, Events) else sample.events[0].metadata
 
 
 def _calibrate(estimator: Estimator, sample: Events | Samples, larger: Events | None) -> Estimator:
     """Calibrate if it can be done; otherwise say in the metadata why not."""
-    if larger is not None:
-        return calibrated(estimator, larger)
     try:
-        if isinstance(sample, Events):
-            return calibrated(estimator, sample)
+        if larger is not None or isinstance(sample, Events):
+            return calibrated(estimator, larger or sample)
         sigma = sample.cross_section()
         return _to_target(estimator, sample.events[0], unpack(sigma.coefficients / sigma.constant), None)
     except InputError as error:

@@ -133,23 +133,37 @@ class Samples:
         return self.events[found[0]]
 
     def cross_section(self) -> Polynomial:
-        """Return sigma(c) in pb, without batch, from the cross sections of the samples with all terms.
+        """Return sigma(c) in pb, without batch, from the cross sections of the samples.
 
-        Exact where there are as many points as monomials, by least squares where there are more.
-        Raises InputError where the points leave monomials undetermined, naming them, and without any sample
-        whose terms are "full".
+        Exact where there are as many samples as monomials, by least squares where there are more. A sample of
+        single terms of the rate counts for the monomials that it holds.
+        Raises InputError where the samples leave monomials undetermined, naming them.
         """
-        full = np.array([terms == "full" for terms in self.terms])
-        partial = int(np.sum(~full))
-        if not full.any():
-            raise InputError(f"none of the {partial} samples holds the full rate, so sigma(c) is not known")
-        try:
-            ratio, sm, _ = morphing.invert(self.operators, self.points[full], self.cross_sections[None, full])
-        except InputError as error:
-            if not partial:
-                raise
-            raise InputError(f"{error} ({partial} samples of single terms do not count)") from error
-        return Polynomial(self.operators, ratio.coefficients[0] * sm[0])
+        if set(self.terms) == {"full"}:
+            ratio, sm, _ = morphing.invert(self.operators, self.points, self.cross_sections[None])
+            return Polynomial(self.operators, ratio.coefficients[0] * sm[0])
+        if self.points[0].any():
+            raise InputError("sigma(c) from samples of single terms needs the SM sample first")
+        scales = np.max(np.abs(self.points), axis=0)
+        matrix = morphing.monomial_matrix(self.points / scales)[1:, 1:] * self._held()[1:]
+        change = self.cross_sections[1:] / self.cross_sections[0] - 1.0
+        coefficients, _, rank, _ = np.linalg.lstsq(matrix, change, rcond=1e-10)
+        if rank < matrix.shape[1]:
+            names = np.array(morphing.monomial_names(self.operators)[1:])
+            projector = np.linalg.pinv(matrix, rcond=1e-10) @ matrix
+            lost = names[np.abs(np.diag(projector) - 1) > 1e-8]
+            raise InputError(
+                f"the samples do not determine {', '.join(lost)}; add samples with these terms of the rate"
+            )
+        units = morphing.monomial_matrix(scales[None])[0, 1:]
+        full = np.concatenate([[1.0], coefficients / units])
+        return Polynomial(self.operators, full * self.cross_sections[0])
+
+    def _held(self) -> np.ndarray:
+        """Return which monomials beyond the constant each sample holds, (B, P - 1)."""
+        rows, columns = np.triu_indices(len(self.operators) + 1)
+        kinds = np.where(rows == 0, "linear", np.where(rows == columns, "quadratic", "cross"))[1:]
+        return np.stack([(kinds == t) | (t == "full") for t in self.terms])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file."""

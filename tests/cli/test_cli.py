@@ -94,7 +94,7 @@ def test_inspect_shows_kind_and_manifest(folder: Path) -> None:
     assert "unbinned dataset" in succeed("inspect", folder / "zh.dataset")
     manifest = json.loads(succeed("inspect", folder / "zh.model", "--json"))
     assert manifest["kind"] == "estimator"
-    assert manifest["metadata"]["settings"]["replicas"] == 2
+    assert manifest["metadata"]["settings"]["ensemble"] == {"name": "bootstrap", "replicas": 2}
 
 
 def test_observed_data_need_a_yield(folder: Path, tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ def test_a_damaged_dataset_is_refused_by_fit(folder: Path, tmp_path: Path) -> No
 def test_training_goes_on_from_its_checkpoint(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smeft_unbinned.estimators import loop
+    from smeft_unbinned.estimators import checkpoint
 
-    keep, calls = loop._store, []
+    keep, calls = checkpoint.store, []
 
     def killed(*arguments: object) -> None:
         keep(*arguments)  # type: ignore[arg-type]
@@ -187,7 +187,7 @@ def test_training_goes_on_from_its_checkpoint(
             raise KeyboardInterrupt
 
     arguments = ("train", folder / "zh.events", *TRAIN, "-o", tmp_path / "zh.model")
-    monkeypatch.setattr(loop, "_store", killed)
+    monkeypatch.setattr(checkpoint, "store", killed)
     assert run(*arguments).exit_code == 1
     assert not (tmp_path / "zh.model").exists()
     monkeypatch.undo()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,6 +27,10 @@ class MLP(Network):
     name = "mlp"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.hidden, Iterable):
+            raise InputError(
+                f"hidden takes the widths of all hidden layers, for instance (64, 64), got {self.hidden}"
+            )
         object.__setattr__(self, "hidden", tuple(int(h) for h in self.hidden))
         if not self.hidden or min(self.hidden) < 1:
             raise InputError(f"hidden needs at least one positive width, got {self.hidden}")

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from ...errors import InputError
+from ..registry import check_count
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Ensemble(ABC):
     """Whether every member has events of its own, and so minibatches of its own."""
 
     def __post_init__(self) -> None:
-        if self.replicas < 1:
-            raise InputError(f"replicas must be at least 1, got {self.replicas}")
+        check_count("replicas", self.replicas)
 
     @abstractmethod
     def weights(self, groups: np.ndarray, members: Sequence[int], seed: int) -> np.ndarray:

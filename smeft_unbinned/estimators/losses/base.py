@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 from ...errors import InputError
 from ..data import Data, Points, Source, evaluate_terms
 from ..heads import Head
+from ..registry import check_count
 
 FLOOR = 1e-3
 """Ratios below have no logarithm worth learning; see `log_ratio`."""
@@ -93,8 +95,13 @@ class Pointwise(Loss):
 
 def check_draws(draws: int) -> None:
     """Refuse fewer than one point per event."""
-    if draws < 1:
-        raise InputError(f"draws must be at least 1, got {draws}")
+    check_count("draws", draws)
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse a weight of the score term that is not a number from zero up."""
+    if not 0 <= alpha < math.inf:
+        raise InputError(f"alpha must be a number of zero or above, got {alpha}")
 
 
 def log_ratio(r: Tensor) -> Tensor:
@@ -104,10 +111,15 @@ def log_ratio(r: Tensor) -> Tensor:
 
 
 def cross_entropy(r: Tensor, points: Points) -> Tensor:
-    """Return sm log(1 + r) + rate log(1 + 1/r), smallest in the mean at r = E[rate]/E[sm]; (M, ..., D)."""
-    log = log_ratio(r)
+    """Return sm log(1 + r) + rate log(1 + 1/r), smallest in the mean at r = E[rate]/E[sm]; (M, ..., D).
+
+    Below FLOOR the logarithm stops and a penalty begins, whatever the sign of the rate: single terms of the
+    rate can be negative, and must not reward a negative ratio without bound.
+    """
+    log = torch.log(torch.clamp(r, min=FLOOR))
+    below = torch.clamp(FLOOR - r, min=0.0) / FLOOR
     softplus = torch.nn.functional.softplus
-    return points.sm * softplus(log) + points.rate * softplus(-log)
+    return points.sm * softplus(log) + points.rate * softplus(-log) + points.rate.abs() * below
 
 
 def hard_labels(points: Points, generator: torch.Generator) -> Points:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data import Points
-from .base import Pointwise, Ratio, cross_entropy, hard_labels, score_error
+from .base import Pointwise, Ratio, check_alpha, cross_entropy, hard_labels, score_error
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,10 @@ class Cascal(Pointwise):
     alpha: float = 1.0
 
     name = "cascal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_alpha(self.alpha)
 
     def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
         points = hard_labels(points, generator)

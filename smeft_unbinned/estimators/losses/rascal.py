@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data import Points
-from .base import Pointwise, Ratio, score_error
+from .base import Pointwise, Ratio, check_alpha, score_error
 from .rolr import ratio_error
 
 
@@ -19,6 +19,10 @@ class Rascal(Pointwise):
     alpha: float = 1.0
 
     name = "rascal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_alpha(self.alpha)
 
     def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
         del generator
