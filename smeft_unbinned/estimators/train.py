@@ -101,8 +101,10 @@ def _about(sample: Events | Samples) -> dict[str, Any]:
 def _calibrate(estimator: Estimator, sample: Events | Samples, larger: Events | None) -> Estimator:
     """Calibrate if it can be done; otherwise say in the metadata why not."""
     try:
-        if larger is not None or isinstance(sample, Events):
-            return calibrated(estimator, larger or sample)
+        if larger is not None:
+            return calibrated(estimator, larger)
+        if isinstance(sample, Events):
+            return calibrated(estimator, sample)
         sigma = sample.cross_section()
         return _to_target(estimator, sample.events[0], unpack(sigma.coefficients / sigma.constant), None)
     except InputError as error:

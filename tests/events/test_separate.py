@@ -108,10 +108,10 @@ def test_terms_may_share_a_point_and_are_kept(events: Events, tmp_path) -> None:
     full, linear, quadratic = (again.at({"a": 1.0}, kind).weights.sum() for kind in kinds[:3])
     sm = again.at({}).weights.sum()
     assert full - sm == pytest.approx(linear + quadratic - 2 * sm)
-    with pytest.raises(InputError, match=r"determine only.*3 samples of single terms do not count"):
+    with pytest.raises(InputError, match=r"do not determine b, b\^2; add samples with these terms"):
         samples.cross_section()
     pairs = [(point, e) for point, e in samples if e.metadata["terms"] != "full"]
-    with pytest.raises(InputError, match="none of the 3 samples holds the full rate"):
+    with pytest.raises(InputError, match="single terms needs the SM sample first"):
         Samples.build(pairs).cross_section()
     with pytest.raises(InputError, match=r"no sample stands at .*with terms 'full', only with linear"):
         draw_samples(events, [{"a": 1.0}], 5, 3, terms="linear").at({"a": 1.0})
@@ -202,3 +202,14 @@ def test_unusable_events_are_refused(events: Events) -> None:
     signed = Events(events.features, events.truth, np.where(events.column("x") < 0.1, -1.0, 1.0))
     with pytest.raises(InputError, match=r"full at the SM.*negative rate"):
         draw_samples(signed, [{}], 5, 1)
+
+
+def test_single_terms_give_the_cross_section_as_full_rates_do(events: Events) -> None:
+    points = [{"a": 1.0}, {"b": -0.5}, {"a": 1.0}, {"b": 2.0}, {"a": 1.0, "b": 1.0}]
+    kinds = ["linear", "linear", "quadratic", "quadratic", "cross"]
+    samples = draw_samples(events, points, 80, 3, terms=kinds, max_negative=0.9)
+    expected = [1.0, *np.zeros(5)]
+    sigma = samples.cross_sections / samples.cross_sections[0] - 1.0
+    expected[1:] = [sigma[1], sigma[2] / -0.5, sigma[3], sigma[5], sigma[4] / 4.0]
+    found = samples.cross_section().coefficients
+    np.testing.assert_allclose(found / found[0], expected, rtol=1e-9)
