@@ -86,11 +86,11 @@ class Problem:
 _WEIGHTED = {"unweighted": False}
 PROBLEMS: dict[str, Problem] = {
     "zh2": Problem("pp → ZH, 14 TeV, 2 coefficients", TWO, 100_000, 4, vh, _WEIGHTED),
-    "zh6": Problem("pp → ZH, 14 TeV, 6 coefficients", SIX, 100_000, 2, vh, _WEIGHTED),
+    "zh6": Problem("pp → ZH, 14 TeV, 6 coefficients", SIX, 100_000, 1, vh, _WEIGHTED),
     "ttbar": Problem(
-        "pp → tt̄, 13 TeV, 3 coefficients", ("ctG", "ctu8", "cQq81"), 50_000, 2, ttbar, _WEIGHTED
+        "pp → tt̄, 13 TeV, 3 coefficients", ("ctG", "ctu8", "cQq81"), 50_000, 1, ttbar, _WEIGHTED
     ),
-    "toy": Problem("one-dimensional toy", ("theta",), 100_000, 2, toy),
+    "toy": Problem("one-dimensional toy", ("theta",), 100_000, 1, toy),
 }
 
 

@@ -29,6 +29,7 @@ from smeft_unbinned.storage import make_folder
 
 STAGE = "peers"
 EXPECTED = 10_000
+LOADER_EPOCHS = 10
 PROGRAMS = Path(__file__).resolve().parents[1] / "peers"
 TERMS = ("cHW_linear", "cHW_quadratic", "cHq3_linear", "cHq3_quadratic", "cross")
 
@@ -56,17 +57,19 @@ def run(bench: Bench, *, ml4eft: Path | None, madminer: Path | None, inputs: Pat
         asked = {**shared, "term": term}
         cached(bench, STAGE, f"ml4eft_{term}", asked, _theirs(bench, ml4eft, inputs, outputs, term))
         cached(bench, STAGE, f"ours_{term}", asked, _single(bench, inputs, data, term))
+    cached(bench, STAGE, "ml4eft_loader", shared, _loader(bench, ml4eft, inputs, outputs))
     cached(bench, STAGE, "ml4eft", shared, lambda: _ml4eft_together(data, outputs))
     for method in ("sally", "alice", "alices"):
         compute = _madminer(bench, madminer, inputs, outputs, data, method)
         cached(bench, STAGE, f"madminer_{method}", {**shared, "method": method}, compute)
     ours: dict[str, dict[str, Any]] = {
         "ours_default": {"replicas": 10 if bench.scale >= 1 else 2},
+        "ours_short": {"replicas": 1, "epochs": 6},
         "ours_alices": {"loss": "alices", "replicas": 1},
         "ours_sally": {"loss": "sally", "replicas": 1},
     }
     for name, settings in ours.items():
-        full = {**settings, "seed": bench.seed, **bench.training()}
+        full = {"seed": bench.seed, **bench.training(), **settings}
         cached(bench, STAGE, name, {**shared, "train": full}, _ours(data, full))
 
 
@@ -122,6 +125,24 @@ def _theirs(
                 "epochs": int(content["epochs"]),
                 "settings": json.loads(str(content["settings"])),
             }
+
+    return compute
+
+
+def _loader(bench: Bench, python: Path | None, inputs: Path, outputs: Path) -> Callable[[], dict[str, Any]]:
+    """Return the CPU seconds per epoch of ML4EFT with its own loading of data, and with batched loading."""
+
+    def compute() -> dict[str, Any]:
+        if python is None:
+            raise _missing("ml4eft", "--ml4eft-python")
+        epochs, term = bench.count(LOADER_EPOCHS, 2), TERMS[0]
+        costs = {}
+        for name, more in (("own", []), ("batched", ["--batched"])):
+            folder = make_folder(outputs / f"loader_{name}")
+            _call(python, "ml4eft_zh.py", inputs, folder, "--terms", term, "--max-epochs", epochs, *more)
+            with np.load(folder / f"ml4eft_{term}.npz") as content:
+                costs[name] = float(content["cpu_seconds"]) / int(content["epochs"])
+        return {"epochs_timed": epochs, **costs}
 
     return compute
 

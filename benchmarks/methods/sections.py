@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from goals import deviations, ml4eft_networks, per_network
+from goals import deviations, loader_factor, ml4eft_networks, per_network
 from tables import fixed, number, spread_ratio
 from tables import table as markdown
 
@@ -26,7 +26,8 @@ def peers(results: Mapping[str, Row]) -> str:
     parts = [
         "The same weighted events for all, or separate samples drawn from such events; see "
         "`benchmarks/peers`. Times are CPU seconds of the trainings alone, one thread. ML4EFT's loading of "
-        "data is batched here, which gives the same networks in about a quarter of its own time.\n"
+        f"data is batched here, which gives the same networks; its own takes "
+        f"{number(loader_factor(results))} times as long.\n"
     ]
     terms = {} if "failed" in default else {row["term"]: row for row in default["terms"]}
     theirs = ml4eft_networks(results)
@@ -63,7 +64,8 @@ def _networks(
 
 def _log_r(results: Mapping[str, Row]) -> str:
     names = {
-        "ours_default": "ours, default", "ours_alices": "ours, ALICES, one replica",
+        "ours_default": "ours, default", "ours_short": "ours, default with one replica, 6 epochs",
+        "ours_alices": "ours, ALICES, one replica",
         "ml4eft": "ML4EFT, all terms",
         "madminer_alice": "MadMiner, ALICE", "madminer_alices": "MadMiner, ALICES",
     }  # fmt: skip

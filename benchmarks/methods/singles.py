@@ -14,6 +14,9 @@ from smeft_unbinned.estimators import train
 from smeft_unbinned.events.samples import Samples
 
 Real = NDArray[np.float64]
+EPOCHS = {"linear": 12, "quadratic": 40, "cross": 40}
+NETWORK = {"name": "mlp", "hidden": (32, 32), "products": 0, "separate": False}
+"""A network of about the size that one coefficient needs."""
 
 
 def single_term(
@@ -40,9 +43,10 @@ def single_term(
         samples,
         loss="decomposed",
         head="linear" if kind == "linear" else "quadratic",
-        backbone={"name": "mlp", "separate": False},
+        backbone=NETWORK,
         replicas=1,
-        **settings,
+        batch=1024,
+        **{**settings, "epochs": min(EPOCHS[kind], settings.get("epochs", EPOCHS[kind]))},
     )
     coefficients = estimator(features).dense().coefficients
     index = {"linear": 1, "quadratic": 2, "cross": 4}[kind]  # of 1, a, aa; and of 1, a, b, aa, ab, bb

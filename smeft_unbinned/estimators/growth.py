@@ -63,7 +63,8 @@ def from_samples(
     the samples in which the coefficient is not zero.
     """
     rows = np.flatnonzero(kind == 0)[:limit]
-    logs = np.zeros((len(points), len(rows)))
+    seen = np.concatenate([np.flatnonzero(kind == b)[:limit] for b in range(len(points) + 1)])
+    logs = np.zeros((len(points), len(seen)))
     for b in range(len(points)):
         other = np.flatnonzero(kind == b + 1)[:limit]
         used = np.concatenate([rows, other])
@@ -71,13 +72,13 @@ def from_samples(
         balance = weights[other].mean() * np.sum(kind == b + 1) / (weights[rows].mean() * np.sum(kind == 0))
         w = np.concatenate([weights[rows] / weights[rows].sum(), weights[other] / weights[other].sum()])
         beta = _logistic(_design(inputs[used]), kind[used] == b + 1, w)
-        logs[b] = _design(inputs[rows]) @ beta + np.log(balance)
-    target = np.zeros((len(rows), points.shape[1]))
+        logs[b] = _design(inputs[seen]) @ beta + np.log(balance)
+    target = np.zeros((len(seen), points.shape[1]))
     for i, column in enumerate(points.T):
         on = column != 0
         effect = 0.5 * np.logaddexp(0.0, np.clip(logs[on], -20, 20)) - np.log(np.abs(column[on]))[:, None]
         target[:, i] = effect.mean(axis=0)
-    return Growth.fit(inputs[rows], np.exp(2 * target)).widened(inputs)
+    return Growth.fit(inputs[seen], np.exp(2 * target), len(seen)).widened(inputs)
 
 
 def _logistic(design: np.ndarray, label: np.ndarray, weights: np.ndarray, steps: int = 12) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 
 from ..errors import InputError
 from ..events import Events
+from ..events.morphing import monomial_names
 from ..events.samples import Samples
 from ..polynomial import Polynomial, unpack
 from ..progress import progress_bar
@@ -105,8 +106,12 @@ def _calibrate(estimator: Estimator, sample: Events | Samples, larger: Events | 
             return calibrated(estimator, larger)
         if isinstance(sample, Events):
             return calibrated(estimator, sample)
-        sigma = sample.cross_section()
-        return _to_target(estimator, sample.events[0], unpack(sigma.coefficients / sigma.constant), None)
+        sigma = sample.cross_section(partial=True)
+        found = _to_target(estimator, sample.events[0], unpack(sigma.coefficients / sigma.constant), None)
+        names = np.array(monomial_names(sigma.operators))[np.isnan(sigma.coefficients)]
+        if names.size:
+            found = found.noted(f"calibrated but for {', '.join(names)}, which no sample determines")
+        return found
     except InputError as error:
         return estimator.noted(f"not calibrated: {error}")
 
@@ -127,7 +132,10 @@ def calibrated(estimator: Estimator, events: Events) -> Estimator:
 def _to_target(
     estimator: Estimator, events: Events, target: np.ndarray, truth: Polynomial | None
 ) -> Estimator:
-    """Return the estimator with the mean of r over the events, control variate applied, at the target."""
+    """Return the estimator with the mean of r over the events, control variate applied, at the target.
+
+    Entries of the target that are NaN stay what they are.
+    """
     w = normalised(events)
     plain = estimator.calibrated(_identity(estimator.members, len(estimator.operators)))
     members: np.ndarray | float = 0.0
@@ -138,13 +146,16 @@ def _to_target(
     means = unpack(np.asarray(members))
     own = unpack(w @ truth.coefficients) if truth is not None else target
     if estimator.head.linear_only:
-        shift = own[0, 1:] - means[:, 0, 1:]
+        shift = np.nan_to_num(own[0, 1:] - means[:, 0, 1:])
         maps = _identity(estimator.members, len(estimator.operators))
         maps[:, 0, 1:] = shift
         return plain.calibrated(maps)
-    fluctuation = calibration.transformation(own, target)
-    means = fluctuation.T @ means @ fluctuation
-    return plain.calibrated(np.stack([calibration.transformation(mean, target) for mean in means]))
+    if truth is not None:
+        fluctuation = calibration.transformation(own, target)
+        means = fluctuation.T @ means @ fluctuation
+    targets = np.where(np.isnan(target), means, target)
+    pairs = zip(means, targets, strict=True)
+    return plain.calibrated(np.stack([calibration.transformation(mean, goal) for mean, goal in pairs]))
 
 
 def _identity(members: int, n: int) -> np.ndarray:

@@ -132,29 +132,32 @@ class Samples:
             )
         return self.events[found[0]]
 
-    def cross_section(self) -> Polynomial:
+    def cross_section(self, partial: bool = False) -> Polynomial:
         """Return sigma(c) in pb, without batch, from the cross sections of the samples.
 
         Exact where there are as many samples as monomials, by least squares where there are more. A sample of
         single terms of the rate counts for the monomials that it holds.
-        Raises InputError where the samples leave monomials undetermined, naming them.
+        Raises InputError where the samples leave monomials undetermined, naming them; partial: NaN in their
+        place, for an SM sample that comes first.
         """
-        if set(self.terms) == {"full"}:
+        if set(self.terms) == {"full"} and not partial:
             ratio, sm, _ = morphing.invert(self.operators, self.points, self.cross_sections[None])
             return Polynomial(self.operators, ratio.coefficients[0] * sm[0])
         if self.points[0].any():
-            raise InputError("sigma(c) from samples of single terms needs the SM sample first")
+            raise InputError("sigma(c) from these samples needs the SM sample first")
         scales = np.max(np.abs(self.points), axis=0)
         matrix = morphing.monomial_matrix(self.points / scales)[1:, 1:] * self._held()[1:]
         change = self.cross_sections[1:] / self.cross_sections[0] - 1.0
         coefficients, _, rank, _ = np.linalg.lstsq(matrix, change, rcond=1e-10)
         if rank < matrix.shape[1]:
             names = np.array(morphing.monomial_names(self.operators)[1:])
-            projector = np.linalg.pinv(matrix, rcond=1e-10) @ matrix
-            lost = names[np.abs(np.diag(projector) - 1) > 1e-8]
-            raise InputError(
-                f"the samples do not determine {', '.join(lost)}; add samples with these terms of the rate"
-            )
+            lost = np.abs(np.diag(np.linalg.pinv(matrix, rcond=1e-10) @ matrix) - 1) > 1e-8
+            if not partial:
+                raise InputError(
+                    f"the samples do not determine {', '.join(names[lost])}; add samples with these terms of "
+                    "the rate"
+                )
+            coefficients[lost] = np.nan
         units = morphing.monomial_matrix(scales[None])[0, 1:]
         full = np.concatenate([[1.0], coefficients / units])
         return Polynomial(self.operators, full * self.cross_sections[0])

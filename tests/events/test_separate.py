@@ -111,7 +111,7 @@ def test_terms_may_share_a_point_and_are_kept(events: Events, tmp_path) -> None:
     with pytest.raises(InputError, match=r"do not determine b, b\^2; add samples with these terms"):
         samples.cross_section()
     pairs = [(point, e) for point, e in samples if e.metadata["terms"] != "full"]
-    with pytest.raises(InputError, match="single terms needs the SM sample first"):
+    with pytest.raises(InputError, match="needs the SM sample first"):
         Samples.build(pairs).cross_section()
     with pytest.raises(InputError, match=r"no sample stands at .*with terms 'full', only with linear"):
         draw_samples(events, [{"a": 1.0}], 5, 3, terms="linear").at({"a": 1.0})
@@ -213,3 +213,5 @@ def test_single_terms_give_the_cross_section_as_full_rates_do(events: Events) ->
     expected[1:] = [sigma[1], sigma[2] / -0.5, sigma[3], sigma[5], sigma[4] / 4.0]
     found = samples.cross_section().coefficients
     np.testing.assert_allclose(found / found[0], expected, rtol=1e-9)
+    fewer = Samples(samples.operators, samples.points[:4], samples.events[:4]).cross_section(partial=True)
+    np.testing.assert_allclose(fewer.coefficients / found[0], [*expected[:4], np.nan, np.nan], rtol=1e-9)
