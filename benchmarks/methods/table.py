@@ -22,7 +22,7 @@ REACH = 10.0
 """Where separate samples stand, in exact 95 % half-widths at 1,000 expected events."""
 WITH_LINEAR = ("zh2", "zh6", "ttbar")
 """Problems whose ratio has a linear term."""
-LGATR_EVENTS = 0.3
+LGATR_EVENTS = 0.1
 """Fraction of the events that L-GATr learns from: it takes far more time per event."""
 TRUTH, SEPARATE = "events with truth", "separate samples"
 

@@ -182,6 +182,10 @@ def _pool(sample: Samples, settings: TrainSettings) -> tuple[pd.DataFrame, np.nd
             f"loss {settings.loss.name!r} needs the truth of every event, which separate samples do not "
             "have; take loss='carl', 'multiclass', 'quadratic-classifier' or 'decomposed'"
         )
+    if settings.prior is not None:
+        raise InputError(
+            "a prior has no effect on separate samples, which stand where they are; leave it out"
+        )
     if sample.points[0].any() or len(sample) < 2:
         raise InputError(
             "the first sample must be the one at the SM (all coefficients zero), with at least one more"

@@ -88,6 +88,10 @@ class TrainSettings:
                 f"loss {self.loss.name!r} cannot train head {self.head.name!r}: {self.loss.reason}; "
                 f"take one of {', '.join(self.loss.heads)}"
             )
+        if self.prior is not None and not self.loss.compares:
+            raise InputError(
+                f"a prior has no effect with loss {self.loss.name!r}, which compares no ratios; leave it out"
+            )
         if self.ensemble.coupled and self.minibatches == "own":
             raise InputError(
                 f"the members of a {self.ensemble.name} ensemble are compared on the same events; take "

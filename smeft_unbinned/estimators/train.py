@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def train(
             "best_validation": outcome.best_validation,
             "events": {"count": _count(sample), "checksum": problem.fingerprint, **_about(sample)},
             "seconds": {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu},
-            "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
+            "versions": {package: version(package) for package in settings.backbone.packages},
             "notes": [],
         },
     )

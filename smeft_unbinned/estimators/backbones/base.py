@@ -26,6 +26,8 @@ class Backbone(ABC):
     """A family of functions; subclasses are frozen dataclasses whose fields are their options."""
 
     name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+    """What it is made with, versions of which are written into every model."""
 
     def inputs(self, frame: pd.DataFrame) -> Inputs:
         """Return the map from named features to inputs, fitted to the training events."""

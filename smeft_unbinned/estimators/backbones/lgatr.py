@@ -50,6 +50,7 @@ class LGATr(Network):
     rest: bool = True
 
     name = "lgatr"
+    packages = ("torch", "numpy", "lgatr")
 
     def __post_init__(self) -> None:
         for field in ("blocks", "multivectors", "scalars", "heads", "ratio"):

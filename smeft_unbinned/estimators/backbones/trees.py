@@ -48,6 +48,7 @@ class Trees(Backbone):
     threads: int = 1
 
     name = "trees"
+    packages = ("lightgbm", "numpy")
 
     def __post_init__(self) -> None:
         for field, least in {"trees": 1, "leaves": 2, "min_leaf": 1, "threads": 1}.items():

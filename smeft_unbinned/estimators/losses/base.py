@@ -59,6 +59,8 @@ class Loss(ABC):
     """Names of the heads it can train, the default first."""
     reason: ClassVar[str] = "it needs the ratio at finite c, where a linear one turns negative"
     """Why it cannot train the others."""
+    compares: ClassVar[bool] = False
+    """Whether it compares ratios at drawn points, for which a prior can be given."""
     separate: ClassVar[bool] = False
     """Whether every coefficient has a network of its own unless told otherwise."""
 
@@ -75,6 +77,8 @@ class Pointwise(Loss):
     """
 
     draws: int = 8
+
+    compares = True
 
     def __post_init__(self) -> None:
         check_draws(self.draws)

@@ -24,6 +24,7 @@ class Multiclass(Loss):
 
     name = "multiclass"
     needs_truth = False
+    compares = True
 
     def __post_init__(self) -> None:
         check_draws(self.draws)
