@@ -110,8 +110,10 @@ def _calibrate(estimator: Estimator, sample: Events | Samples, larger: Events | 
         sigma = sample.cross_section(partial=True)
         found = _to_target(estimator, sample.events[0], unpack(sigma.coefficients / sigma.constant), None)
         names = np.array(monomial_names(sigma.operators))[np.isnan(sigma.coefficients)]
+        if names.size == len(sigma.coefficients) - 1:
+            return estimator.noted(f"not calibrated: the samples do not determine {', '.join(names)}")
         if names.size:
-            found = found.noted(f"calibrated but for {', '.join(names)}, which no sample determines")
+            found = found.noted(f"calibrated but for {', '.join(names)}, which the samples do not determine")
         return found
     except InputError as error:
         return estimator.noted(f"not calibrated: {error}")

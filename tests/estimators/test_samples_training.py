@@ -238,7 +238,7 @@ def test_an_operator_that_is_zero_everywhere_is_refused(samples: Samples) -> Non
 
 def test_samples_that_do_not_give_the_cross_section_are_not_calibrated() -> None:
     found = train(toy_samples({0.0: 600, 1.0: 600}), loss="carl", **TINY)
-    assert found.notes == ["calibrated but for theta, theta^2, which no sample determines"]
+    assert found.notes == ["not calibrated: the samples do not determine theta, theta^2"]
 
 
 def test_features_of_samples_can_be_chosen(samples: Samples) -> None:
