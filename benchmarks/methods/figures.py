@@ -47,9 +47,11 @@ def cost(problems: Sequence[tuple[Row, Sequence[Row]]], path: Path) -> None:
             ylabel="MSE of log r / variance",
         )  # fmt: skip
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=6, ncols=2)
     for ax in list(axes.flat)[len(problems) :]:
         ax.set_axis_off()
+    found = [pair for ax in axes.flat for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
+    handles = {text: handle for handle, text in found}
+    figure.legend(handles.values(), handles.keys(), fontsize=7, ncols=4, loc="outside lower center")
     _save(figure, path)
 
 

@@ -17,6 +17,9 @@ defaults, see `TrainSettings`. derivative is the default method, with ten replic
 which costs some accuracy and saves time. Separate samples hold as many events in all as the others learn
 from, without any truth, drawn from three times as many weighted events. The error of log r is its weighted
 mean squared error over the variance of the exact log r between events, mean over the eight points.
+The logarithm of the toy's only coefficient is a parabola in x, which the growth that labels are divided by is
+fitted to: there the default starts at the answer, and methods that see labels through ratios do not come
+as close.
 """
 
 

@@ -13,6 +13,9 @@ import numpy as np
 from .descent import Scaled
 
 _STEPS = 40
+_OVERSHOOT = 3.0
+"""Rise of -2 log L over the one sought at which Newton's method may start."""
+_HALVINGS = 60
 _LONGEST = 1.0
 """Longest Newton step in units of the errors."""
 
@@ -26,7 +29,9 @@ def interval_end(
     """
     errors = np.sqrt(np.diag(covariance))
     lowest = function.value(best)
-    y = best + sign * np.sqrt(delta) * covariance[:, i] / errors[i]
+    away = sign * np.sqrt(delta) * covariance[:, i] / errors[i]
+    shorter = _shorter(function, best, away, lowest + _OVERSHOOT * delta)
+    y, errors = best + shorter * away, shorter * errors
     for _ in range(_STEPS):
         slope, curvature = function.gradient(y), function.hessian(y)
         residual, jacobian = slope.copy(), curvature.copy()
@@ -42,6 +47,17 @@ def interval_end(
         if length < 1e-7:
             return float(y[i]) if _is_end(function, y, best, i, sign) else None
     return None
+
+
+def _shorter(function: Scaled, best: np.ndarray, away: np.ndarray, highest: float) -> float:
+    """Return by which power of two to shorten a step so that -2 log L stays below a value.
+
+    At a minimum without curvature the quadratic approximation puts the end of the interval anywhere.
+    """
+    for k in range(_HALVINGS):
+        if function.value(best + 0.5**k * away) <= highest:
+            return float(0.5**k)
+    return 1.0
 
 
 def _is_end(function: Scaled, y: np.ndarray, best: np.ndarray, i: int, sign: float) -> bool:

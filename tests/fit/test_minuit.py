@@ -13,9 +13,11 @@ from smeft_unbinned import (
     PoissonDataset,
     Polynomial,
     UnbinnedDataset,
+    export,
     minimise,
 )
 from smeft_unbinned.polynomial import size
+from smeft_unbinned.processes import toy
 
 SIX = ("cHW", "cHB", "cHWB", "cHq1", "cHq3", "cHu")
 
@@ -252,3 +254,12 @@ def test_newton_and_minos_find_the_same_ends(make_unbinned, monkeypatch) -> None
     monkeypatch.setattr("smeft_unbinned.fit.minuit.interval_end", lambda *arguments: None)
     minos = minimise(likelihood).intervals(0.95)
     np.testing.assert_allclose(newton, minos, rtol=2e-3, atol=1e-4)
+
+
+def test_an_interval_around_a_minimum_without_curvature() -> None:
+    """A coefficient that enters squared alone: -2 log L rises with its fourth power."""
+    events = toy.generate(5000, seed=5)
+    likelihood = Likelihood([export(None, events, None, 1.0 / float(np.sum(events.weights)))])
+    found = minimise(likelihood).intervals(0.95).loc["theta"]
+    end = optimize.brentq(lambda t: float(likelihood.m2logl([t])) - 3.841458820694124, 0.01, 1.0)
+    np.testing.assert_allclose([found["lower"], found["upper"]], [-end, end], rtol=1e-6)
