@@ -26,6 +26,10 @@ from .provenance import caveats, provenance
 from .result import FitResult, check_level
 
 
+_NO_CURVATURE = 1e4
+"""Rise of -2 log L at a distance where the curvature promises one, from which the latter is rounding."""
+
+
 def minimise(
     likelihood: Likelihood,
     *,
@@ -118,8 +122,9 @@ def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
     """
     diagonal = np.diag(likelihood.hessian(origin))
     scale = np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+    rise = likelihood.m2logl(origin + np.diag(scale)) - likelihood.m2logl(origin)  # one by the curvature
     for i, name in enumerate(likelihood.operators):
-        if scale[i] == 0 or diagonal[i] <= 1e-12 * max(diagonal.max(), 1e-300):
+        if scale[i] == 0 or diagonal[i] <= 1e-12 * max(diagonal.max(), 1e-300) or not rise[i] < _NO_CURVATURE:
             distance = _distance(likelihood, origin, np.eye(len(origin))[i], 2.0 ** np.arange(-20, 40))
             if distance is None:
                 raise InputError(
@@ -151,7 +156,7 @@ def _covariance(
     hessian = likelihood.hessian(best)
     least = np.sqrt(2.0) / scale
     d = np.sqrt(np.abs(np.diag(hessian)))
-    d = np.where(d > 1e-6 * least, d, least)
+    d = np.where(d > 1e-4 * least, d, least)
     values, vectors = np.linalg.eigh(hessian / np.outer(d, d))
     if values[0] > 1e-10:
         return 2.0 * np.linalg.inv(hessian), False, []
@@ -171,12 +176,12 @@ def _intervals(function: Scaled, minuit: Minuit, covariance: np.ndarray, level: 
     """Return the profile intervals at a level: columns lower and upper, NaN where none is found."""
     best, scale = np.array(minuit.values), function.scale
     scaled = covariance / np.outer(scale, scale)
+    if not np.isfinite(scaled).all():  # no curvature somewhere: start from the sizes of single coefficients
+        scaled = np.eye(len(scale))
     rows: dict[str, list[float]] = {}
     for i, name in enumerate(function.likelihood.operators):
-        ends: list[float | None] = [None, None]
-        if np.isfinite(scaled).all():
-            delta = float(stats.chi2.ppf(level, 1))
-            ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
+        delta = float(stats.chi2.ppf(level, 1))
+        ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
         if None in ends:
             ends = _minos(minuit, name, level)
         rows[name] = [np.nan if end is None else end * scale[i] for end in ends]
