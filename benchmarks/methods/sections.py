@@ -19,7 +19,8 @@ from, without any truth, drawn from three times as many weighted events. The err
 mean squared error over the variance of the exact log r between events, mean over the eight points.
 The logarithm of the toy's only coefficient is a parabola in x, which the growth that labels are divided by is
 fitted to: there the default starts at the answer, and methods that see labels through ratios do not come
-as close.
+as close. The squared errors of ROLR and RASCAL in r itself are ruled by the largest ratios, and grow with the
+number of coefficients sooner than cross-entropies do; the single replica of six coefficients shows it.
 """
 
 

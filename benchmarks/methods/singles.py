@@ -14,9 +14,9 @@ from smeft_unbinned.estimators import train
 from smeft_unbinned.events.samples import Samples
 
 Real = NDArray[np.float64]
-EPOCHS = {"linear": 12, "quadratic": 16, "cross": 40}
+EPOCHS = {"linear": 12, "quadratic": 16, "cross": 20}
 """At most: linear terms and those that dominate the rate are learned soon."""
-NETWORK = {"name": "mlp", "hidden": (32, 32), "products": 0, "separate": False}
+NETWORK = {"name": "mlp", "hidden": (32, 32), "products": 16, "separate": False}
 """A network of about the size that one coefficient needs."""
 
 

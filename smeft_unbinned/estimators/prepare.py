@@ -75,7 +75,7 @@ def prepare(
         source = _pooled(sample)
     sizes = growth(summary)
     labels = None if truth is None else Labels.scaled(truth, sizes)
-    weights = emphasised(weights, sizes)
+    weights = weights if truth is None else emphasised(weights, sizes)
     groups = _groups(truth, len(frame))
     train, valid = _split(groups, settings, len(names))
     if not (weights[train].sum() > 0 and weights[valid].sum() > 0):
