@@ -25,7 +25,6 @@ from .profile import interval_end
 from .provenance import caveats, provenance
 from .result import FitResult, check_level
 
-
 _NO_CURVATURE = 1e4
 """Rise of -2 log L at a distance where the curvature promises one, from which the latter is rounding."""
 
