@@ -42,7 +42,7 @@ class Sizes:
     events: int = 100_000
     asimov: int = 50_000
     replicas: int = 10
-    epochs: int = 40
+    epochs: int = 25
     seed: int = 1
 
 
