@@ -17,7 +17,7 @@ from .options import console, folder, say, seed_option
 @click.option("--events", default=100_000, show_default=True, help="Training events.")
 @click.option("--asimov", default=50_000, show_default=True, help="Events of the Asimov sample.")
 @click.option("--replicas", default=10, show_default=True, help="Networks in the ensemble.")
-@click.option("--epochs", default=40, show_default=True, help="Passes over the events, at most.")
+@click.option("--epochs", default=25, show_default=True, help="Passes over the events, at most.")
 @seed_option
 def command(output: Path, events: int, asimov: int, replicas: int, epochs: int, seed: int) -> None:
     """Measure pp -> ZH at 14 TeV unbinned: generate, train, export, fit, and compare with the exact answer.
