@@ -72,19 +72,9 @@ def export(
         raise InputError(f"the expected yield does not know {', '.join(missing)}, on which the ratios depend")
     source = events.metadata if events is not None else {}
     metadata = {
-        "source": source,
-        "estimator": describe(estimator),
-        "energy_GeV": source.get("energy_GeV", source.get("energy")),
-        "scale": source.get("scale"),
-        "input_scheme": source.get("input_scheme"),
-        "luminosity_fb-1": luminosity,
-        "efficiency": efficiency,
-        "features": list(features.columns),
+        **origin(estimator, source, features, luminosity, efficiency, at, seed),
         "data": pseudo_data if events is not None else "observed",
-        "at": {k: float(v) for k, v in (at or {}).items()},
-        "seed": seed,
         "notes": _notes(weights) if events is not None and pseudo_data == "asimov" else [],
-        "smeft_unbinned": __version__,
     }
     return UnbinnedDataset(
         name,
@@ -97,7 +87,36 @@ def export(
     )
 
 
+def origin(
+    estimator: Ratio | None,
+    source: Mapping[str, Any],
+    features: pd.DataFrame,
+    luminosity: float | None,
+    efficiency: float,
+    at: Mapping[str, float] | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what every exported dataset records of where it comes from, JSON types.
+
+    source: metadata of the simulated events.
+    """
+    return {
+        "source": dict(source),
+        "estimator": _describe(estimator),
+        "energy_GeV": source.get("energy_GeV", source.get("energy")),
+        "scale": source.get("scale"),
+        "input_scheme": source.get("input_scheme"),
+        "luminosity_fb-1": luminosity,
+        "efficiency": efficiency,
+        "features": list(features.columns),
+        "at": {k: float(v) for k, v in (at or {}).items()},
+        "seed": seed,
+        "smeft_unbinned": __version__,
+    }
+
+
 def observed_frame(observed: Any) -> pd.DataFrame:
+    """Return the features of measured events; raise InputError for what is no frame with rows."""
     if not isinstance(observed, pd.DataFrame) or observed.empty:
         raise InputError(f"observed must be Events or a frame with rows, got {type(observed).__name__}")
     return Events(observed).features
@@ -170,7 +189,7 @@ def _notes(weights: Array) -> list[str]:
     ]
 
 
-def describe(estimator: Ratio | None) -> dict[str, Any]:
+def _describe(estimator: Ratio | None) -> dict[str, Any]:
     """Return where the ratios come from, for the manifest."""
     if estimator is None:
         return {"method": "truth"}

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from . import yamlfile
 from .constraints import Coefficients
 from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset
 from .datasets.files import load_dataset
@@ -17,7 +16,6 @@ from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
 from .operators import DATASET_BASES, UNKNOWN, expressible, translatable
 
-MAX_BYTES = 4 * 2**20
 READERS: dict[str, Callable[[Path], UnbinnedDataset | PoissonDataset]] = {
     "unbinned": UnbinnedDataset.load,
     "poisson": PoissonDataset.load,
@@ -78,16 +76,7 @@ class Runcard:
     def load(cls, path: str | os.PathLike[str]) -> Runcard:
         """Read a YAML card; raise InputError for a missing file, bad YAML, or an unknown key."""
         file = Path(path)
-        try:
-            if file.stat().st_size > MAX_BYTES:
-                raise OSError(f"it is larger than {MAX_BYTES >> 20} MiB")
-            content = parse(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            names = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-            raise InputError(f"no such runcard: {file}.{nearest(file.name, names)}") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file} is not a readable YAML runcard: {error}") from error
-        return cls.from_dict(content, file.resolve().parent, str(file))
+        return cls.from_dict(yamlfile.read(file, "runcard"), file.resolve().parent, str(file))
 
     @classmethod
     def from_dict(
@@ -194,31 +183,6 @@ def _translated(
     new = dataset.in_basis(basis)
     new.metadata.update(operators_set_to_zero=zero, translated_from=dataset.basis)
     return new
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no mapping holds a key twice."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                line, same = key.start_mark.line + 1, (key.tag, key.value)
-                if same in lines:
-                    raise ValueError(
-                        f"key {brief(key.value)} is given twice, in lines {lines[same]} and {line}; keep one"
-                    )
-                lines[same] = line
-        return node
-
-
-def parse(text: str) -> Any:
-    """Return the content of a YAML text; ValueError for a key given twice and for any bad YAML."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:

@@ -23,9 +23,8 @@ from .datasets import PoissonDataset
 from .datasets.poisson import bin_index, sum_in_bins
 from .errors import InputError, nearest
 from .events import Events
-from .export import FB_PER_PB, PSEUDO_DATA, Ratio, describe, observed_frame
+from .export import FB_PER_PB, PSEUDO_DATA, Ratio, observed_frame, origin
 from .polynomial import Array, QuadraticForm, as_point
-from .version import __version__
 
 Real = NDArray[np.float64]
 Points: TypeAlias = "Sequence[Mapping[str, float]] | Array"
@@ -125,17 +124,8 @@ def score_histogram(
             counts = np.random.default_rng(seed).poisson(counts).astype(float)
     source = events.metadata
     metadata = {
-        "source": source,
-        "estimator": describe(estimator),
-        "energy_GeV": source.get("energy_GeV", source.get("energy")),
-        "scale": source.get("scale"),
-        "input_scheme": source.get("input_scheme"),
-        "luminosity_fb-1": luminosity,
-        "efficiency": efficiency,
-        "features": list(events.features.columns),
+        **origin(estimator, source, events.features, luminosity, efficiency, at, seed),
         "data": pseudo_data if observed is None else "observed",
-        "at": {k: float(v) for k, v in (at or {}).items()},
-        "seed": seed,
         "notes": _notes(index, np.asarray(events.weights), count),
         "binning": {
             "kind": "score at the SM, rate included" if points is None else "class probabilities",
@@ -144,7 +134,6 @@ def score_histogram(
             "inner_edges": inner,
             "bin_of_cell": bin_of_cell.tolist(),
         },
-        "smeft_unbinned": __version__,
     }
     return PoissonDataset(
         name, yields, counts, basis=basis or source.get("basis", "warsaw"), metadata=metadata

@@ -160,6 +160,15 @@ def read(path: str | os.PathLike[str], kind: str | None) -> tuple[dict[str, np.n
     return _Content(path, arrays), _Content(path, manifest)
 
 
+def kind(path: str | os.PathLike[str]) -> object:
+    """Return the kind that the header of a file names; None where it has none, which reading then tells."""
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            return json.loads(stream.metadata()["manifest"])["kind"]
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _manifest(path: object, metadata: Mapping[str, str]) -> dict[str, Any]:
     text = metadata.get("manifest", "{}")
     if metadata.get("sha256", _digest(text)) != _digest(text):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from smeft_unbinned import InputError, Likelihood, PoissonDataset, Runcard
 from smeft_unbinned.fit.provenance import caveats
-from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED, parse
+from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED
+from smeft_unbinned.yamlfile import parse
 
 BINNED = "ZH_14TeV_STXS"
 

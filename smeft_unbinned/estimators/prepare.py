@@ -214,7 +214,7 @@ def _pooled(sample: Samples) -> Pooled:
     sigma = sample.cross_sections
     theta = torch.as_tensor(sample.points[1:], dtype=torch.float32)
     size = torch.as_tensor(sigma[0] / sigma[1:], dtype=torch.float32)
-    terms = getattr(sample, "terms", ("full",) * len(sample))[1:]
+    terms = sample.terms[1:]
     if set(terms) == {"full"}:
         return Pooled(theta, size, None)
     n = sample.points.shape[1]

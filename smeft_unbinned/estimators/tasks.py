@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from .. import storage
 from ..errors import InputError
 from ..events import Events
 from ..events.samples import Samples
@@ -52,12 +52,7 @@ class Executor(Protocol):
 
 def load_sample(path: str | os.PathLike[str]) -> Events | Samples:
     """Read a file of events or of separate samples; raise InputError for any other."""
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            kind = json.loads(stream.metadata()["manifest"])["kind"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        kind = None  # loading tells what is wrong
-    return Samples.load(path) if kind == "samples" else Events.load(path)
+    return Samples.load(path) if storage.kind(path) == "samples" else Events.load(path)
 
 
 def train_task(

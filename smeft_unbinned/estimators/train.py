@@ -21,10 +21,10 @@ from ..progress import progress_bar
 from . import calibration
 from .estimator import Estimator
 from .loop import Report
-from .prepare import check_effects, normalised, prepare, truth_of
+from .prepare import normalised, prepare, truth_of
 from .settings import TrainSettings
 
-__all__ = ["calibrated", "check_effects", "train"]
+__all__ = ["calibrated", "train"]
 _CHUNK = 8192
 
 

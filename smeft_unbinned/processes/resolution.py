@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import yamlfile
 from ..errors import InputError, brief, nearest
-from ..runcard import MAX_BYTES, parse
 
 Real = NDArray[np.float64]
 
@@ -96,15 +96,7 @@ def load_resolutions(path: str | os.PathLike[str]) -> dict[str, Resolution]:
     are no numbers or out of range, naming the feature.
     """
     file = Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise OSError(f"it is larger than {MAX_BYTES >> 20} MiB")
-        content = parse(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        names = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-        raise InputError(f"no such file of resolutions: {file}.{nearest(file.name, names)}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} is not a readable YAML file of resolutions: {error}") from error
+    content = yamlfile.read(file, "file of resolutions")
     if not isinstance(content, dict) or not content:
         raise InputError(
             f"{file} must hold at least one feature with its resolution, such as pt: {{constant: 0.1}}; "

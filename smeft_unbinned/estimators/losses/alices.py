@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..data import Points
-from .base import Pointwise, Ratio, check_alpha, cross_entropy, score_error
+from .base import WithScore, cross_entropy
 
 
 @dataclass(frozen=True)
-class Alices(Pointwise):
+class Alices(WithScore):
     """alpha: weight of the score term."""
-
-    alpha: float = 1.0
 
     name = "alices"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_alpha(self.alpha)
-
-    def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
-        del generator
-        r, slope = ratio.with_slope(points)
-        return points.size * (cross_entropy(r, points) + self.alpha * score_error(r, slope, points))
+    def ratio_term(self, r: Tensor, points: Points) -> Tensor:
+        return cross_entropy(r, points)

@@ -70,18 +70,20 @@ class Loss(ABC):
 
 
 @dataclass(frozen=True)
-class Pointwise(Loss):
-    """A loss that compares r with the rates of events at points.
-
-    draws: points per event and step, for events with truth.
-    """
+class Drawn(Loss):
+    """draws: points, or terms, per event and step, for events with truth."""
 
     draws: int = 8
 
-    compares = True
-
     def __post_init__(self) -> None:
-        check_draws(self.draws)
+        check_count("draws", self.draws)
+
+
+@dataclass(frozen=True)
+class Pointwise(Drawn):
+    """A loss that compares r with the rates of events at points, one by one."""
+
+    compares = True
 
     def bind(self, data: Data, source: Source) -> Evaluate:
         del data
@@ -97,15 +99,30 @@ class Pointwise(Loss):
         """Return the loss at each point, (M, ..., D)."""
 
 
-def check_draws(draws: int) -> None:
-    """Refuse fewer than one point per event."""
-    check_count("draws", draws)
+@dataclass(frozen=True)
+class WithScore(Pointwise):
+    """A loss of the ratio plus the squared error of the joint score. alpha: weight of the latter."""
 
+    alpha: float = 1.0
 
-def check_alpha(alpha: float) -> None:
-    """Refuse a weight of the score term that is not a number from zero up."""
-    if not 0 <= alpha < math.inf:
-        raise InputError(f"alpha must be a number of zero or above, got {alpha}")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha < math.inf:
+            raise InputError(f"alpha must be a number of zero or above, got {self.alpha}")
+
+    def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
+        points = self.labelled(points, generator)
+        r, slope = ratio.with_slope(points)
+        return points.size * (self.ratio_term(r, points) + self.alpha * score_error(r, slope, points))
+
+    def labelled(self, points: Points, generator: torch.Generator) -> Points:
+        """Return the points as the loss sees them; with the joint ratio as label unless overridden."""
+        del generator
+        return points
+
+    @abstractmethod
+    def ratio_term(self, r: Tensor, points: Points) -> Tensor:
+        """Return the loss of the ratio at each point, (M, ..., D), without the size."""
 
 
 def log_ratio(r: Tensor) -> Tensor:

@@ -8,22 +8,17 @@ import torch
 from torch import Tensor
 
 from ..data import Points
-from .base import Pointwise, Ratio, check_alpha, cross_entropy, hard_labels, score_error
+from .base import WithScore, cross_entropy, hard_labels
 
 
 @dataclass(frozen=True)
-class Cascal(Pointwise):
+class Cascal(WithScore):
     """alpha: weight of the score term."""
-
-    alpha: float = 1.0
 
     name = "cascal"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_alpha(self.alpha)
+    def labelled(self, points: Points, generator: torch.Generator) -> Points:
+        return hard_labels(points, generator)
 
-    def values(self, ratio: Ratio, points: Points, generator: torch.Generator) -> Tensor:
-        points = hard_labels(points, generator)
-        r, slope = ratio.with_slope(points)
-        return points.size * (cross_entropy(r, points) + self.alpha * score_error(r, slope, points))
+    def ratio_term(self, r: Tensor, points: Points) -> Tensor:
+        return cross_entropy(r, points)

@@ -17,16 +17,15 @@ from torch import Tensor
 from ...errors import InputError
 from ..data import Data, Masks, Points, Source
 from ..sources import Pooled, at_points
-from .base import FLOOR, Evaluate, Loss, Ratio, check_draws, cross_entropy
+from .base import FLOOR, Drawn, Evaluate, Ratio, cross_entropy
 
 _REACH = 0.5  # of u for a linear or cross term, whose rate must stay positive; 2 for a quadratic one
 
 
 @dataclass(frozen=True)
-class Decomposed(Loss):
+class Decomposed(Drawn):
     """draws: terms per step, for events with truth. positivity: "penalty" or "relu"."""
 
-    draws: int = 8
     positivity: str = "penalty"
 
     name = "decomposed"
@@ -36,7 +35,7 @@ class Decomposed(Loss):
     separate = True
 
     def __post_init__(self) -> None:
-        check_draws(self.draws)
+        super().__post_init__()
         if self.positivity not in ("penalty", "relu"):
             raise InputError(f"positivity is 'penalty' or 'relu', got {self.positivity!r}")
 

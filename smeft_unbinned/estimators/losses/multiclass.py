@@ -13,21 +13,16 @@ import torch
 from torch import Tensor
 
 from ..data import Data, Source
-from .base import Evaluate, Loss, Ratio, check_draws, log_ratio
+from .base import Drawn, Evaluate, Ratio, log_ratio
 
 
 @dataclass(frozen=True)
-class Multiclass(Loss):
+class Multiclass(Drawn):
     """draws: points beside the SM, for events with truth."""
-
-    draws: int = 8
 
     name = "multiclass"
     needs_truth = False
     compares = True
-
-    def __post_init__(self) -> None:
-        check_draws(self.draws)
 
     def bind(self, data: Data, source: Source) -> Evaluate:
         del data
