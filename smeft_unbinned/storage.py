@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
+import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from .engine import blocks
 from .errors import InputError, nearest
 from .version import __version__
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file format; files of a later one are refused."""
+DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
+    "int8": "I8", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+"""Names of the types of numbers in the safetensors format."""
+ALIGNMENT = 64
+PIECE = 2**26
+"""Bytes that are copied at once."""
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
@@ -62,8 +72,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that `path` is never half-written."""
+def write_bytes(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
+    """Write a file under a temporary name and rename it, so that `path` is never half-written.
+
+    data: all of it, or the consecutive pieces.
+    """
     target = check_target(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -71,7 +84,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         raise InputError(f"cannot write {target}: {error.strerror}; choose another folder") from error
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
         umask = os.umask(0)
@@ -93,14 +107,34 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 def checksum(array: np.ndarray) -> str:
     """Return the SHA-256 of the bytes of an array in C order."""
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    digest = hashlib.sha256()
+    for piece in _pieces(array):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the content of an array in C order, a part at a time, giving back mapped memory after its use."""
+    if array.nbytes <= PIECE or array.ndim == 0:
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return
+    source = blocks.mapping(array)
+    step = max(PIECE * len(array) // array.nbytes, 1)
+    for start in range(0, len(array), step):
+        part = slice(start, start + step)
+        yield np.ascontiguousarray(array[part]).reshape(-1).view(np.uint8)
+        if source is not None:
+            blocks.release(array, part, source)
 
 
 def write(
     path: str | os.PathLike[str], kind: str, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
 ) -> None:
-    """Save arrays and a manifest of JSON types as an object of this kind."""
-    tensors = {name: np.asarray(a, order="C") for name, a in arrays.items()}
+    """Save arrays and a manifest of JSON types as an object of this kind.
+
+    Arrays may be larger than memory (mapped from other files): they are copied piece by piece.
+    """
+    tensors = {name: np.asarray(a) for name, a in arrays.items()}
     head = {
         **manifest,
         "kind": kind,
@@ -113,7 +147,29 @@ def write(
         text = json.dumps(head, sort_keys=True)
     except TypeError as error:
         raise InputError(f"cannot write {path}: metadata must be of JSON types, but: {error}") from error
-    write_bytes(path, save(tensors, metadata={"manifest": text, "sha256": _digest(text)}))
+    write_bytes(path, _safetensors(tensors, {"manifest": text, "sha256": _digest(text)}))
+
+
+def _safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[Any]:
+    """Yield the pieces of a file in the safetensors format: length of the header, header, numbers.
+
+    Numbers of more bytes come first, so that all of them are aligned where the file is mapped.
+    """
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    head: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name in order:
+        a = tensors[name]
+        if str(a.dtype) not in DTYPES:
+            raise InputError(f"cannot write numbers of type {a.dtype}; known are {', '.join(DTYPES)}")
+        start, end = end, end + a.nbytes
+        head[name] = {"dtype": DTYPES[str(a.dtype)], "shape": list(a.shape), "data_offsets": [start, end]}
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    yield struct.pack("<Q", len(text))
+    yield text
+    for name in order:
+        yield from _pieces(tensors[name])
 
 
 class _Content(dict[str, Any]):
@@ -137,20 +193,40 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read(path: str | os.PathLike[str], kind: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _map(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Return the arrays of a safetensors file, read-only, in the mapped file."""
+    with open(path, "rb") as stream:
+        source = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    (size,) = struct.unpack("<Q", source[:8])
+    names = {code: name for name, code in DTYPES.items()}
+    arrays = {}
+    for name, entry in json.loads(source[8 : 8 + size]).items():
+        if name != "__metadata__":
+            dtype, shape = np.dtype(names[entry["dtype"]]), entry["shape"]
+            count, offset = int(np.prod(shape)), 8 + size + entry["data_offsets"][0]
+            flat = np.frombuffer(source, dtype, count, offset) if count else np.empty(0, dtype)
+            arrays[name] = flat.reshape(shape)
+    return arrays
+
+
+def read(
+    path: str | os.PathLike[str], kind: str | None, *, mapped: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Load arrays and manifest, after checking kind (None: any), format version and checksums.
 
+    mapped: leave the arrays in the file, read-only, from where they are fetched as they are needed.
     Raises InputError for a file that is missing, truncated, of another kind, of a later format or altered.
     """
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}
-            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+            keys = stream.keys()
+            arrays = _map(path) if mapped else {name: stream.get_tensor(name) for name in keys}
     except FileNotFoundError:
         folder = Path(path).parent
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         raise InputError(f"no such file: {path}.{nearest(Path(path).name, names)}") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} is not a readable {kind or 'safetensors'} file (truncated, or something else): {error}; "
             "check the path or make it anew"

@@ -105,7 +105,7 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
 def test_a_later_format_is_refused(tmp_path: Path, version: object) -> None:
     head = {"kind": "thing", "format": version, "checksums": {}}
     (tmp_path / "x").write_bytes(save({}, metadata={"manifest": json.dumps(head)}))
-    with pytest.raises(InputError, match=r"format version .*, this package reads up to 1; update"):
+    with pytest.raises(InputError, match=r"format version .*, this package reads up to 2; update"):
         storage.read(tmp_path / "x", "thing")
 
 

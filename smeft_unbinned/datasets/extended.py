@@ -3,45 +3,27 @@
 -2 log L(c) + 2 log L(0) = 2 [nu(c) - nu(0)] - 2 sum_e w_e log[r_e(c)/r_e(0)]     (arXiv:1805.00020, eq. 1)
 
 An event of an unbinned measurement and a bin of a Poisson histogram enter in the same way, so both kinds of
-dataset are this one term: for a bin, r is its expected content relative to the SM and w its count.
+dataset are this one term: for a bin, r is its expected content relative to the SM and w its count. With
+nuisance parameters theta the rates are those of `rates`. Without a background they factorise, so that events
+enter through sum_e w_e log r_e(c) and the constant sums of w_e D_ek.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..engine import FLOOR, LogSum, blocks, log_ratio
 from ..errors import InputError, brief, nearest
+from ..events.nuisance import Nuisances
 from ..operators import DATASET_BASES
-from ..polynomial import (
-    Array,
-    Point,
-    Polynomial,
-    QuadraticForm,
-    as_point,
-    convert,
-    monomial_gradient,
-    monomials,
-    namespace,
-    unpack,
-)
+from ..polynomial import Array, Point, Polynomial, QuadraticForm, SumOfSquares, as_point, convert, namespace
+from . import rates
+from .rates import Component, Modulated
 
-FLOOR = 1e-10
-"""Ratios at or below this have no logarithm worth the name: log r continues linearly from here down."""
-_BLOCK = 8192
-
-
-def log_ratio(r: Array) -> Array:
-    """Return log r above FLOOR and its tangent at FLOOR below.
-
-    A ratio that turns negative thus costs a large, finite, sloping amount in -2 log L, which minimisers and
-    samplers walk away from; `ExtendedTerm.non_positive` counts such events. Array API, any shape.
-    """
-    xp = namespace(r)
-    safe = xp.where(r > FLOOR, r, xp.ones_like(r))
-    return xp.where(r > FLOOR, xp.log(safe), (r - FLOOR) / FLOOR + float(np.log(FLOOR)))
+__all__ = ["FLOOR", "ExtendedTerm", "log_ratio"]
 
 
 def check_form(name: str, what: str, form: object) -> None:
@@ -56,14 +38,27 @@ def check_form(name: str, what: str, form: object) -> None:
 class ExtendedTerm:
     """-2 log L of an extended likelihood.
 
-    ratios: quadratic forms with batch (N,), positive at the SM.
-    expected: nu(c), the expected number of events, no batch.
+    ratios: quadratic forms with batch (N,), positive at the SM; in memory or in a mapped file.
+    expected: nu(c), the expected number of events, batch () or (G,), of which the sum counts.
     weights: (N,) non-negative; 1 for observed events, fractional for an Asimov sample, counts for bins.
+    response, expected_response: to nuisance parameters, see `rates.Component`.
+    backgrounds: further components, whose rates and yields are added.
+    threads: at most, for large datasets; None takes OMP_NUM_THREADS or the cores of the process.
     Raises InputError for shapes, operator sets or values that do not fit.
     """
 
     def __init__(
-        self, name: str, ratios: QuadraticForm, expected: QuadraticForm, weights: Array | None, basis: str
+        self,
+        name: str,
+        ratios: QuadraticForm,
+        expected: QuadraticForm,
+        weights: Array | None,
+        basis: str,
+        *,
+        response: Nuisances | None = None,
+        expected_response: Nuisances | None = None,
+        backgrounds: Sequence[Component] = (),
+        threads: int | None = None,
     ) -> None:
         if basis not in DATASET_BASES:
             raise InputError(
@@ -72,102 +67,258 @@ class ExtendedTerm:
             )
         check_form(name, "ratios", ratios)
         check_form(name, "expected", expected)
-        self.name, self.basis = str(name), basis
-        self.operators = ratios.operators
-        self.ratios: Polynomial = ratios.dense()
-        if len(ratios.batch_shape) != 1 or len(expected.batch_shape) != 0:
+        self.name, self.basis, self.threads = str(name), basis, threads
+        self.operators, self.ratios = ratios.operators, ratios
+        if len(ratios.batch_shape) != 1 or len(expected.batch_shape) > 1:
             raise InputError(
-                f"dataset {name!r}: ratios need one batch axis and expected none, "
+                f"dataset {name!r}: ratios need one batch axis and expected none (or one, which is summed), "
                 f"got {ratios.batch_shape} and {expected.batch_shape}"
             )
-        if set(expected.operators) - set(self.operators):
-            extra = ", ".join(sorted(set(expected.operators) - set(self.operators)))
-            raise InputError(
-                f"dataset {name!r}: expected yield depends on {extra}, which no ratio depends on; "
-                "drop them with restrict()"
-            )
-        self.expected: Polynomial = expected.align(self.operators).dense()
+        self.backgrounds = tuple(backgrounds)
         n = ratios.batch_shape[0]
+        self._components = (Component(ratios, expected, response, expected_response), *self.backgrounds)
+        for i, component in enumerate(self._components):
+            rates.check_component(name, "the signal" if i == 0 else f"background {i}", component, n)
+            self._check_operators(component)
+        self.response, self.expected_response = response, expected_response
+        self.expected = expected.align(self.operators).dense()
+        self.nuisances = rates.names_of(self._components)
+        self.parameters = (*self.operators, *self.nuisances)
+        twice = [k for k in self.nuisances if k in self.operators]
+        if twice:
+            raise InputError(f"dataset {name!r}: {', '.join(twice)} cannot be both operator and nuisance")
         self.weights = np.ones(n) if weights is None else np.array(weights, dtype=float)
-        self._check(n)
-        self._zero = self._value(np.zeros(len(self.operators)))
+        unit = self._check(n)
+        self._yield = rates.total_yield(self._components, self.operators, self.nuisances)
+        self._set_up(unit and not self.backgrounds)
+        self._zero = self._value(np.zeros(len(self.parameters)))
 
-    def _check(self, n: int) -> None:
+    def _check_operators(self, component: Component) -> None:
+        extra = {*component.ratios.operators, *component.expected.operators} - set(self.operators)
+        if extra:
+            raise InputError(
+                f"dataset {self.name!r}: expected yield depends on {', '.join(sorted(extra))}, which no ratio "
+                "depends on; drop them with restrict()"
+            )
+
+    def _check(self, n: int) -> bool:
+        """Refuse unusable numbers; return whether all ratios of the signal are 1 at the SM."""
         if self.weights.shape != (n,):
             raise InputError(f"dataset {self.name!r}: {n} ratios but weights of shape {self.weights.shape}")
-        named = {"ratios": self.ratios.coefficients, "weights": self.weights}
-        for what, values in {**named, "expected yield": self.expected.coefficients[None]}.items():
-            bad = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-            if bad.size:
-                raise InputError(
-                    f"dataset {self.name!r}: {what} not finite in {bad.size} of {len(values)} entries, "
-                    f"first in entry {bad[0]}; remove or repair them"
-                )
+        self._check_finite("weights", ~np.isfinite(self.weights))
         if np.any(self.weights < 0):
             raise InputError(
                 f"dataset {self.name!r}: {np.sum(self.weights < 0)} negative weights; a likelihood needs "
                 "weights >= 0, so unweight or resample the events first"
             )
-        if np.any(self.ratios.constant <= 0) or float(self.expected.constant) <= 0:
+        constant = np.zeros(n)
+        unit = True
+        for i, component in enumerate(self._components):
+            finite, own = _scan(component.ratios)
+            self._check_finite("ratios" if i == 0 else f"ratios of background {i}", ~finite)
+            constant += own
+            unit = unit and (i > 0 or bool(np.all(own == 1.0)))
+            self._check_finite(
+                "expected yield", ~np.isfinite(component.expected.dense().coefficients).ravel()
+            )
+        expected = sum(float(np.sum(component.expected.dense().constant)) for component in self._components)
+        if np.any(constant <= 0) or expected <= 0:
             raise InputError(
                 f"dataset {self.name!r}: ratios and expected yield must be positive at the SM, got "
-                f"{np.sum(self.ratios.constant <= 0)} ratios that are not and a yield of "
-                f"{float(self.expected.constant):g}; check the estimator and the luminosity"
+                f"{np.sum(constant <= 0)} ratios that are not and a yield of "
+                f"{expected:g}; check the estimator and the luminosity"
             )
+        return unit
+
+    def _check_finite(self, what: str, bad: np.ndarray) -> None:
+        where = np.flatnonzero(bad)
+        if where.size:
+            raise InputError(
+                f"dataset {self.name!r}: {what} not finite in {where.size} of {bad.size} entries, "
+                f"first in entry {where[0]}; remove or repair them"
+            )
+
+    def _set_up(self, unit: bool) -> None:
+        """Choose how the events are summed: by logarithms of r alone, or of a mixture with responses."""
+        pairs = [(c.ratios, c.response) for c in self._components]
+        self._mixture: list[Modulated] | None = None
+        self._shift = np.zeros((2, len(self.nuisances)))
+        if len(pairs) > 1 and any(response is not None for _, response in pairs):
+            self._mixture = [Modulated.of(form, r, self.operators, self.nuisances) for form, r in pairs]
+        elif pairs[0][1] is not None:
+            own = Modulated.of(Polynomial((), np.ones((len(self), 1))), pairs[0][1], (), self.nuisances)
+            self._shift = np.stack([self.weights @ own.linear, self.weights @ own.quadratic])
+        form = pairs[0][0]
+        for other, _ in pairs[1:] if self._mixture is None else []:
+            form = form.dense() + other.align(self.operators).dense()
+        self._total = form
+        self._sum = LogSum(form, self.weights, self.threads, unit)
+        self._penalised = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
 
     def __len__(self) -> int:
         return len(self.weights)
 
-    def _blocks(self, xp: Any, dtype: Any) -> Iterator[tuple[Array, Array]]:
-        """Yield coefficients and weights, for numpy in blocks that stay in the cache, otherwise whole."""
-        step = _BLOCK if xp.__name__.endswith("numpy") and "jax" not in xp.__name__ else max(len(self), 1)
-        for start in range(0, len(self), step):
-            part = slice(start, start + step)
-            yield convert(xp, self.ratios.coefficients[part], dtype), convert(xp, self.weights[part], dtype)
+    @property
+    def penalised(self) -> int:
+        """How many ratios that are not positive were met so far, over all points evaluated with numpy."""
+        return self._sum.penalised + self._penalised
 
-    def _value(self, point: Array) -> Array:
-        xp = namespace(point)
-        m = monomials(point)
-        total = 2.0 * xp.matmul(m, convert(xp, self.expected.coefficients, m.dtype))
-        for coefficients, weights in self._blocks(xp, m.dtype):
-            r = xp.matmul(m, coefficients.T)
-            total = total - 2.0 * xp.matmul(log_ratio(r), weights)
-        return total
+    def _split(self, p: Point) -> tuple[Any, Array, Array]:
+        point = as_point(p, self.parameters)
+        n = len(self.operators)
+        return namespace(point), point[..., :n], point[..., n:]
+
+    def _fast(self, xp: Any) -> bool:
+        return self._mixture is None and "numpy" in xp.__name__ and "jax" not in xp.__name__
+
+    def _value(self, p: Point) -> Array:
+        xp, c, theta = self._split(p)
+        with np.errstate(over="ignore", invalid="ignore"):
+            nu = xp.sum(rates.values([self._yield], c, theta), axis=-1)
+            return 2.0 * (nu - self._events(xp, c, theta))
+
+    def _events(self, xp: Any, c: Array, theta: Array) -> Array:
+        """Return sum_e w_e log(rate_e), (...)."""
+        if self._fast(xp):
+            logs = self._sum.value(_flat(c)).reshape(c.shape[:-1])
+            return logs + theta @ self._shift[0] + theta**2 @ self._shift[1]
+        total = 0.0
+        for terms, weights in self._parts(xp, c):
+            r = rates.values(terms, c, theta)
+            self._count(xp, r)
+            total = total + xp.matmul(log_ratio(r), weights)
+        return total + self._linear(xp, theta)
+
+    def _linear(self, xp: Any, theta: Array) -> Array:
+        first, second = (convert(xp, a, theta.dtype) for a in self._shift)
+        return xp.sum(theta * (first + theta * second), axis=-1)
+
+    def _parts(self, xp: Any, c: Array) -> Any:
+        """Yield the terms of the rates and the weights of the events, for numpy in blocks, else whole."""
+        terms = [Modulated(self._total)] if self._mixture is None else self._mixture
+        points = max(int(np.prod(c.shape[:-1])), 1)
+        step = max(len(self), 1)
+        if "numpy" in xp.__name__ and "jax" not in xp.__name__:
+            step = blocks.length(8, 8 * points * (len(self.parameters) + 2), 1)
+        for start in range(0, max(len(self), 1), step):
+            part = slice(start, start + step)
+            yield [t.part(part) for t in terms], convert(xp, self.weights[part], c.dtype)
+
+    def _count(self, xp: Any, r: Array) -> None:
+        if "numpy" in xp.__name__ and "jax" not in xp.__name__:
+            self._penalised += int(np.sum(r <= FLOOR))
 
     def m2logl(self, c: Point) -> Array:
-        """Return -2 log L(c) + 2 log L(0): c mapping or (..., n) in TeV^-2, shape (...). Array API."""
-        return self._value(as_point(c, self.operators)) - self._zero
+        """Return -2 log L(c) + 2 log L(0): c mapping or (..., n + K), shape (...). Array API."""
+        return self._value(c) - self._zero
 
     def gradient(self, c: Point) -> Array:
-        """Return d(-2 log L)/dc, shape (..., n). Array API."""
-        point = as_point(c, self.operators)
-        xp = namespace(point)
-        m = monomials(point)
-        effective = xp.zeros_like(m) + convert(xp, self.expected.coefficients, m.dtype)
-        for coefficients, weights in self._blocks(xp, m.dtype):
-            r = xp.matmul(m, coefficients.T)
-            effective = effective - xp.matmul(weights / xp.where(r > FLOOR, r, FLOOR), coefficients)
-        return 2.0 * xp.matmul(monomial_gradient(point), effective[..., None])[..., 0]
+        """Return d(-2 log L), shape (..., n + K). Array API."""
+        xp, c, theta = self._split(c)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return 2.0 * (self._yield_slope(xp, c, theta) - self._events_slope(xp, c, theta))
+
+    def value_and_gradient(self, c: Point) -> tuple[Array, Array]:
+        """Return `m2logl` and `gradient` at once, in one pass over the events. numpy."""
+        xp, point, theta = self._split(c)
+        if not self._fast(xp):
+            return self.m2logl(c), self.gradient(c)
+        value, slope = self._sum.value_and_gradient(_flat(point))
+        logs = value.reshape(point.shape[:-1]) + self._linear(xp, theta)
+        nu = xp.sum(rates.values([self._yield], point, theta), axis=-1)
+        full = self._with_theta(slope.reshape(point.shape), theta)
+        return 2.0 * (nu - logs) - self._zero, 2.0 * (self._yield_slope(xp, point, theta) - full)
+
+    def _yield_slope(self, xp: Any, c: Array, theta: Array) -> Array:
+        groups = xp.ones((*c.shape[:-1], len(self._yield.form)), dtype=c.dtype)
+        return rates.slope([self._yield], groups, c, theta)
+
+    def _with_theta(self, slope: Array, theta: Array) -> Array:
+        return np.concatenate([slope, self._shift[0] + 2.0 * theta * self._shift[1]], axis=-1)
+
+    def _events_slope(self, xp: Any, c: Array, theta: Array) -> Array:
+        """Return sum_e w_e d(log rate_e), (..., n + K)."""
+        if self._fast(xp):
+            return self._with_theta(self._sum.gradient(_flat(c)).reshape(c.shape), theta)
+        first, second = (convert(xp, a, theta.dtype) for a in self._shift)
+        total = xp.concat([xp.zeros_like(c), first + 2.0 * theta * second], axis=-1)
+        for terms, weights in self._parts(xp, c):
+            r = rates.values(terms, c, theta)
+            self._count(xp, r)
+            total = total + rates.slope(terms, weights / xp.where(r > FLOOR, r, FLOOR), c, theta)
+        return total
 
     def hessian(self, c: Point) -> Array:
-        """Return d2(-2 log L)/dc2, shape (..., n, n). numpy."""
-        point = np.asarray(as_point(c, self.operators), dtype=float)
+        """Return d2(-2 log L), shape (..., n + K, n + K). Array API."""
+        xp, c, theta = self._split(c)
+        with np.errstate(over="ignore", invalid="ignore"):
+            groups = xp.ones((*c.shape[:-1], len(self._yield.form)), dtype=c.dtype)
+            nu = rates.curvature([self._yield], groups, c, theta)
+            return 2.0 * (nu - self._events_curvature(xp, c, theta))
+
+    def _events_curvature(self, xp: Any, c: Array, theta: Array) -> Array:
+        """Return sum_e w_e d2(log rate_e), (..., n + K, n + K)."""
         n = len(self.operators)
-        if point.ndim > 1:
-            rows = [self.hessian(p) for p in point.reshape(-1, n)]
-            return np.array(rows, dtype=float).reshape(*point.shape, n)
-        m, slope = monomials(point), monomial_gradient(point)
-        effective = self.expected.coefficients.copy()
-        outer = np.zeros((n, n))
-        for coefficients, weights in self._blocks(np, float):
-            r = coefficients @ m
-            above = r > FLOOR
-            inverse = 1.0 / np.where(above, r, FLOOR)
-            effective -= (weights * inverse) @ coefficients
-            d = coefficients @ slope.T
-            outer += (d * (weights * above * inverse**2)[:, None]).T @ d
-        return np.asarray(2.0 * (2.0 * unpack(effective)[1:, 1:] + outer))
+        bend = 2.0 * convert(xp, np.diag(np.concatenate([np.zeros(n), self._shift[1]])), c.dtype)
+        if self._fast(xp):
+            out = np.zeros((*c.shape[:-1], *bend.shape)) + bend
+            out[..., :n, :n] = self._sum.hessian(_flat(c)).reshape(*c.shape, n)
+            return out
+        total = bend
+        for terms, weights in self._parts(xp, c):
+            r = rates.values(terms, c, theta)
+            inverse = 1.0 / xp.where(r > FLOOR, r, FLOOR)
+            d = rates.slopes(terms, c, theta)
+            h = xp.where(r > FLOOR, weights * inverse**2, xp.zeros_like(r))
+            outer = xp.matmul(xp.matrix_transpose(d * h[..., None]), d)
+            total = total + rates.curvature(terms, weights * inverse, c, theta) - outer
+        return total
+
+    def hvp(self, c: Point, v: Array) -> Array:
+        """Return the Hessian at c times v (..., n + K), shape (..., n + K); for one component unformed."""
+        xp, c, theta = self._split(c)
+        v = np.broadcast_to(np.asarray(v, dtype=float), (*c.shape[:-1], len(self.parameters)))
+        n = len(self.operators)
+        if not self._fast(xp):
+            return np.matmul(self.hessian(np.concatenate([c, theta], axis=-1)), v[..., None])[..., 0]
+        groups = np.ones((*c.shape[:-1], len(self._yield.form)))
+        nu = rates.curvature([self._yield], groups, c, theta)
+        direction = _flat(v[..., :n])
+        direction[:, 0] = 0.0
+        logs = self._sum.hvp(_flat(c), direction).reshape(c.shape)
+        logs = np.concatenate([logs, 2.0 * self._shift[1] * v[..., n:]], axis=-1)
+        return np.asarray(2.0 * (np.matmul(nu, v[..., None])[..., 0] - logs))
 
     def non_positive(self, c: Point) -> int:
-        """Return how many events of positive weight have a ratio that is not positive at one point c."""
-        return int(np.sum((self.ratios.evaluate(c) <= FLOOR) & (self.weights > 0)))
+        """Return how many events of positive weight have a rate that is not positive at one point c."""
+        xp, c, theta = self._split(np.asarray(as_point(c, self.parameters), dtype=float))
+        found = 0
+        for terms, weights in self._parts(xp, c):
+            found += int(np.sum((rates.values(terms, c, theta) <= FLOOR) & (weights > 0)))
+        return found
+
+
+def _flat(c: Array) -> np.ndarray:
+    """Return (1, c) for all points of a batch, (S, n + 1)."""
+    count, n = int(np.prod(c.shape[:-1])), c.shape[-1]
+    return np.concatenate([np.ones((count, 1)), np.asarray(c, dtype=float).reshape(count, n)], axis=1)
+
+
+def _scan(form: QuadraticForm) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each entry whether it is finite, (N,), and its value at the SM, (N,), read block by block."""
+    array = form.factors if isinstance(form, SumOfSquares) else form.dense().coefficients
+    finite, constant = np.ones(len(array), dtype=bool), np.ones(len(array))
+    source = blocks.mapping(array) if array.nbytes > blocks.RESIDENT else None
+    step = max(2**24 // max(array[:1].nbytes, 1), 1)
+    for start in range(0, len(array), step):
+        part = slice(start, start + step)
+        rows = array[part]
+        finite[part] = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+        first = rows[..., 0].astype(float)
+        constant[part] = np.sum(first**2, axis=-1) if isinstance(form, SumOfSquares) else first
+        if source is not None:
+            blocks.release(array, part, source)
+    return finite, constant

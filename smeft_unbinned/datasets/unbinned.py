@@ -7,26 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import storage
 from ..errors import InputError
+from ..events.nuisance import Nuisances
 from ..operators import UNITS, incomplete, translation
-from ..polynomial import Array, Polynomial, QuadraticForm
+from ..polynomial import Array, Polynomial, QuadraticForm, SumOfSquares
+from . import unbinned_file
 from .extended import ExtendedTerm, log_ratio
+from .rates import Component
 
 __all__ = ["UnbinnedDataset", "log_ratio"]
+
+KIND = "unbinned dataset"
+"""Kind of the files."""
 
 
 class UnbinnedDataset(ExtendedTerm):
     """Events with their ratio polynomials r(x_e|c), and the expected yield nu(c).
 
     name: how fits and reports call it.
-    ratios: quadratic forms with batch (N,), 1 at the SM.
-    expected: nu(c) in events, no batch, or the number of events as a form of the same operators.
+    ratios: quadratic forms with batch (N,), 1 at the SM: Polynomial or SumOfSquares, kept as they are, in
+        single or double precision, in memory or in a mapped file.
+    expected: nu(c) in events, batch () or (G,), or the number of events as a form without operators.
     weights: (N,), None for observed data (all 1); fractional for an Asimov sample.
     basis: the name set of the operators (`operators.DATASET_BASES`); coefficients are c/Lambda^2 in TeV^-2.
+    response, expected_response, backgrounds: nuisance parameters and further components, see
+        `rates.Component`. threads: see `ExtendedTerm`.
     spread: (N, P) standard deviation of the packed ratio coefficients over the ensemble, or None.
+    replicas: batch (M, N), the ratios of each of M networks, whose mean or median `ratios` is, or None.
     metadata: JSON types; `export` records process, energy, luminosity, input scheme, features, seeds.
+    Raises InputError for values, shapes and names that do not fit, for no events, and for weights all zero.
     """
 
     def __init__(
@@ -37,35 +49,80 @@ class UnbinnedDataset(ExtendedTerm):
         weights: Array | None = None,
         *,
         basis: str = "warsaw",
+        response: Nuisances | None = None,
+        expected_response: Nuisances | None = None,
+        backgrounds: Sequence[Component] = (),
         spread: Array | None = None,
+        replicas: QuadraticForm | None = None,
         metadata: Mapping[str, Any] | None = None,
+        threads: int | None = None,
     ) -> None:
-        super().__init__(name, ratios, expected, weights, basis)
+        if isinstance(ratios, QuadraticForm) and ratios.batch_shape == (0,):
+            raise InputError(
+                f"dataset {name!r} has no events; check the selection. Where none was observed, that is a "
+                "PoissonDataset with one bin of count 0"
+            )
+        super().__init__(
+            name, ratios, expected, weights, basis, response=response, expected_response=expected_response,
+            backgrounds=backgrounds, threads=threads,
+        )  # fmt: skip
+        if not self.weights.any():
+            raise InputError(
+                f"dataset {name!r}: the weights of all {len(self)} events are zero; check luminosity and "
+                "efficiency"
+            )
         self.spread = None if spread is None else np.asarray(spread)
-        if self.spread is not None and self.spread.shape != self.ratios.coefficients.shape:
+        if self.spread is not None and self.spread.shape != (len(self), self._packed):
             raise InputError(
                 f"dataset {name!r}: spread has shape {self.spread.shape}, expected that of the packed "
-                f"ratios, {self.ratios.coefficients.shape}"
+                f"ratios, {(len(self), self._packed)}"
+            )
+        self.replicas = replicas
+        if replicas is not None and (
+            len(replicas.batch_shape) != 2
+            or replicas.batch_shape[1] != len(self)
+            or replicas.operators != self.operators
+        ):
+            raise InputError(
+                f"dataset {name!r}: replicas need the operators of the ratios and batch (M, {len(self)}), got "
+                f"({', '.join(replicas.operators)}) and {replicas.batch_shape}"
             )
         self.metadata: dict[str, Any] = dict(metadata or {})
 
+    @property
+    def _packed(self) -> int:
+        n = len(self.operators)
+        return (n + 1) * (n + 2) // 2
+
     def __repr__(self) -> str:
-        return f"UnbinnedDataset({self.name!r}, {len(self)} events, {', '.join(self.operators)})"
+        responding = f"; nuisances {', '.join(self.nuisances)}" if self.nuisances else ""
+        return f"UnbinnedDataset({self.name!r}, {len(self)} events, {', '.join(self.operators)}{responding})"
+
+    def replace(self, **changes: Any) -> UnbinnedDataset:
+        """Return the dataset with some of the arguments of the constructor replaced."""
+        kept = ("name", "ratios", "expected", "weights", "basis", "response", "expected_response")
+        kept += ("backgrounds", "spread", "replicas", "metadata", "threads")
+        return UnbinnedDataset(**{**{key: getattr(self, key) for key in kept}, **changes})
 
     def _with(self, names: Sequence[str], transformation: Array, basis: str) -> UnbinnedDataset:
+        def new(form: QuadraticForm) -> QuadraticForm:
+            return form.align(self.operators).change_basis(names, transformation)
+
         spread = self.spread
         if spread is not None:  # propagated coefficient by coefficient, without their correlation
             full = np.zeros((len(self.operators) + 1, len(names) + 1))
             full[0, 0], full[1:, 1:] = 1.0, np.abs(transformation)
             spread = Polynomial(self.operators, spread).substitute(names, full).coefficients
-        return UnbinnedDataset(
-            self.name,
-            self.ratios.change_basis(names, transformation),
-            self.expected.change_basis(names, transformation),
-            self.weights,
+        return self.replace(
+            ratios=new(self.ratios),
+            expected=new(self.expected),
+            backgrounds=[
+                Component(new(b.ratios), new(b.expected), b.response, b.expected_response)
+                for b in self.backgrounds
+            ],
             basis=basis,
             spread=spread,
-            metadata=self.metadata,
+            replicas=None if self.replicas is None else new(self.replicas),
         )
 
     def in_basis(self, target: str) -> UnbinnedDataset:
@@ -87,37 +144,77 @@ class UnbinnedDataset(ExtendedTerm):
         same = [float(a == b) for a in self.operators for b in names]
         return self._with(names, np.reshape(same, (len(self.operators), len(names))), self.basis)
 
+    def replica(self, m: int) -> UnbinnedDataset:
+        """Return the dataset with the ratios of one network of the ensemble; m from 0."""
+        if self.replicas is None:
+            raise InputError(f"dataset {self.name!r} holds no replicas; export it with replicas=True")
+        return self.replace(ratios=self.replicas[m], spread=None, replicas=None)
+
+    def with_luminosity(self, uncertainty: float, name: str = "luminosity") -> UnbinnedDataset:
+        """Return the dataset with one more nuisance: all rates scale with (1 + uncertainty)^theta.
+
+        uncertainty: relative, one standard deviation. name: under which it is shared with other datasets.
+        """
+        if not 0 < uncertainty < 1 or name in self.nuisances:
+            raise InputError(
+                f"dataset {self.name!r}: an uncertainty between 0 and 1 of a new name is needed, got "
+                f"{uncertainty} and {name!r}"
+            )
+        rate = np.log1p(uncertainty)
+
+        def scaled(response: Nuisances | None, rows: int) -> Nuisances:
+            own = Nuisances((name,), np.full((rows, 1), rate), np.zeros((rows, 1)))
+            return own if response is None else response.join(own)
+
+        def groups(form: QuadraticForm) -> int:
+            return form.batch_shape[0] if form.batch_shape else 1
+
+        n = len(self)
+        return self.replace(
+            response=scaled(self.response, n),
+            expected_response=scaled(self.expected_response, groups(self.expected)),
+            backgrounds=[
+                Component(
+                    b.ratios,
+                    b.expected,
+                    scaled(b.response, n),
+                    scaled(b.expected_response, groups(b.expected)),
+                )
+                for b in self.backgrounds
+            ],
+        )
+
+    def astype(self, dtype: DTypeLike, points: int = 64) -> UnbinnedDataset:
+        """Return the dataset with its ratios in another precision, float32 say, which halves its size.
+
+        `metadata["precision"]` records the largest change of -2 log L seen at `points` points that lie up to
+        three standard deviations around the SM, as the curvature there has them.
+        """
+        form = self.ratios
+        if isinstance(form, SumOfSquares):
+            stored: QuadraticForm = SumOfSquares(form.operators, form.factors.astype(dtype))
+        else:
+            stored = Polynomial(form.operators, form.dense().coefficients.astype(dtype))
+        new = self.replace(ratios=stored)
+        curvature = np.diag(self.hessian(np.zeros(len(self.parameters))))
+        sigma = np.sqrt(2.0 / np.where(curvature > 0, curvature, np.inf))
+        where = np.random.default_rng(0).uniform(-3.0, 3.0, (points, len(sigma))) * sigma
+        change = float(np.abs(new.m2logl(where) - self.m2logl(where)).max(initial=0.0))
+        new.metadata["precision"] = {"type": str(np.dtype(dtype)), "largest_change": change, "points": points}
+        return new
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file with the manifest in its header."""
-        arrays = {
-            "ratios": self.ratios.coefficients,
-            "expected": self.expected.coefficients,
-            "weights": self.weights,
-        }
-        if self.spread is not None:
-            arrays["spread"] = self.spread
-        manifest = {
-            "name": self.name,
-            "operators": list(self.operators),
-            "basis": self.basis,
-            "units": UNITS,
-            "Lambda": "1 TeV",
-            "metadata": self.metadata,
-        }
-        storage.write(path, "unbinned dataset", arrays, manifest)
+        arrays, manifest = unbinned_file.pack(self)
+        storage.write(path, KIND, arrays, manifest)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> UnbinnedDataset:
-        """Read a file written by `save`; raise InputError for a damaged file or another unit."""
-        arrays, head = storage.read(path, "unbinned dataset")
+        """Read a file written by `save`; raise InputError for a damaged file or another unit.
+
+        The numbers stay in the file and are fetched as they are needed; a file larger than memory will do.
+        """
+        arrays, head = storage.read(path, KIND, mapped=True)
         if head.get("units") != UNITS:
             raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
-        return cls(
-            head["name"],
-            Polynomial(head["operators"], arrays["ratios"]),
-            Polynomial(head["operators"], arrays["expected"]),
-            arrays["weights"],
-            basis=head["basis"],
-            spread=arrays.get("spread"),
-            metadata={**head["metadata"], "checksums": head["checksums"]},
-        )
+        return cls(**unbinned_file.unpack(arrays, head))

@@ -55,6 +55,14 @@ class Nuisances:
         """Return the responses of a part of the events."""
         return Nuisances(self.names, self.linear[index], self.quadratic[index])
 
+    def join(self, other: Nuisances) -> Nuisances:
+        """Return the responses of the same events to the nuisances of both; names must differ."""
+        return Nuisances(
+            (*self.names, *other.names),
+            np.concatenate([self.linear, other.linear], axis=1),
+            np.concatenate([self.quadratic, other.quadratic], axis=1),
+        )
+
     def log_ratio(self, theta: Mapping[str, float]) -> np.ndarray:
         """Return log r(x|theta), (N,), for nuisance values by name in standard deviations, absent ones 0.
 

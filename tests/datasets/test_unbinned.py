@@ -78,13 +78,18 @@ def test_derivatives_hold_where_ratios_are_negative() -> None:
     assert d.m2logl([-1.5]) > d.m2logl([-1.2]) > 1e6  # walks back to where the ratio is positive
 
 
-def test_no_event_at_all_is_a_measurement(tmp_path: Path) -> None:
-    d = UnbinnedDataset("none", Polynomial(["cHW"], np.zeros((0, 3))), Polynomial(["cHW"], [2.0, 1.0, 0.5]))
-    assert d.m2logl([1.0]) == 3.0
-    np.testing.assert_allclose(d.gradient([1.0]), [4.0])
-    np.testing.assert_allclose(d.hessian([1.0]), [[2.0]])
-    d.save(tmp_path / "d")
-    assert UnbinnedDataset.load(tmp_path / "d").m2logl([1.0]) == 3.0
+def test_no_event_at_all_is_refused_with_the_way_out() -> None:
+    form = Polynomial(["cHW"], [2.0, 1.0, 0.5])
+    with pytest.raises(InputError, match=r"'none' has no events; .*PoissonDataset with one bin of count 0"):
+        UnbinnedDataset("none", Polynomial(["cHW"], np.zeros((0, 3))), form)
+    empty_bin = PoissonDataset("none", Polynomial(["cHW"], [[2.0, 1.0, 0.5]]), [0.0])
+    assert empty_bin.m2logl([1.0]) == 3.0
+    np.testing.assert_allclose(empty_bin.hessian([1.0]), [[2.0]])
+
+
+def test_weights_that_are_all_zero_are_refused() -> None:
+    with pytest.raises(InputError, match="'zero': the weights of all 3 events are zero; check luminosity"):
+        UnbinnedDataset("zero", FORM, FORM.sum(), np.zeros(3))
 
 
 def test_restrict_is_a_slice(make_unbinned) -> None:
@@ -112,7 +117,7 @@ def test_a_file_carries_units_metadata_and_checksums(make_unbinned, tmp_path: Pa
     d.save(tmp_path / "d")
     e = UnbinnedDataset.load(tmp_path / "d")
     assert e.metadata["seed"] == 7
-    assert e.metadata["checksums"]["ratios"] == storage.checksum(d.ratios.coefficients)
+    assert e.metadata["checksums"]["factors"] == storage.checksum(d.ratios.factors)
     np.testing.assert_array_equal(e.weights, d.weights)
     assert storage.read(tmp_path / "d", "unbinned dataset")[1]["units"] == "TeV^-2"
     assert repr(e) == "UnbinnedDataset('unbinned', 40 events, cHW, cHq3, cHu)"
@@ -155,7 +160,7 @@ FORM = Polynomial(["cHW"], np.ones((3, 3)))
             "positive at the SM, got 2 ratios",
         ),
         ({"ratios": FORM.sum()}, "ratios need one batch axis"),
-        ({"expected": FORM}, "expected none"),
+        ({"expected": Polynomial(["cHW"], np.ones((2, 3, 3)))}, "expected none"),
         ({"expected": Polynomial(["cHW"], [0.0, 1, 1])}, "a yield of 0"),
         ({"expected": Polynomial(["cHW"], [1.0, np.nan, 1])}, "expected yield not finite"),
         ({"expected": Polynomial(["cHu"], [1.0, 1, 1])}, "expected yield depends on cHu, which no ratio"),

@@ -1,0 +1,83 @@
+"""Work on blocks of events: how large they are, on how many threads, and mapped files of any size.
+
+The order in which partial results are added depends on nothing but the number of threads.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+CACHE = 2**20
+"""Bytes that are computed of one block: about the second-level cache of one core."""
+STREAM = 2**23
+"""Bytes that are read for one block: the part of one core in the last cache."""
+RESIDENT = 2**29
+"""Bytes of a mapped file that may stay in memory; beyond, each block is given back after its use."""
+WORTHWHILE = 2e7
+"""Multiplications below which a second thread costs more than it brings."""
+
+Part = TypeVar("Part")
+
+
+def available() -> int:
+    """Return how many threads an evaluation may use: OMP_NUM_THREADS, else the cores of the process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(wanted), cores) if wanted.isdigit() and int(wanted) > 0 else cores
+
+
+def length(read: int, computed: int, multiple: int) -> int:
+    """Return the number of events in a block, a multiple of `multiple`, from the bytes per event."""
+    return max(min(CACHE // computed, STREAM // read) // multiple * multiple, multiple)
+
+
+def run(worker: Callable[[], Callable[[slice], Part]], total: int, step: int, threads: int = 1) -> list[Part]:
+    """Return what workers make of consecutive parts of range(total).
+
+    worker: called once per thread, returns the function of a part; it may hold arrays that are used again for
+        every part. The linear algebra library keeps to one thread while there are several of ours.
+    """
+    parts = [slice(start, min(start + step, total)) for start in range(0, total, step)]
+    if threads < 2 or len(parts) < 2:
+        return _all(worker, parts)
+    shares = [parts[i::threads] for i in range(threads)]
+    with _controller(os.getpid()).limit(limits=1), ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(_all, worker, share) for share in shares[1:]]
+        results = [_all(worker, shares[0]), *(future.result() for future in others)]
+    return [part for result in results for part in result]
+
+
+def _all(worker: Callable[[], Callable[[slice], Part]], parts: Sequence[slice]) -> list[Part]:
+    work = worker()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [work(part) for part in parts]
+
+
+@lru_cache(maxsize=1)
+def _controller(process: int) -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def mapping(array: np.ndarray) -> mmap.mmap | None:
+    """Return the mapped file that an array lies in, if any."""
+    base: object = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base if isinstance(base, mmap.mmap) else None
+
+
+def release(array: np.ndarray, part: slice, source: mmap.mmap) -> None:
+    """Give the memory of some rows back to the system; they are read again from the file when needed."""
+    rows = array[part]
+    if rows.size and hasattr(mmap, "MADV_DONTNEED"):
+        start = rows.ctypes.data - np.frombuffer(source, np.uint8, 1).ctypes.data
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        source.madvise(mmap.MADV_DONTNEED, first, start - first + rows.nbytes)
