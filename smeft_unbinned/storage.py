@@ -72,7 +72,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file under a temporary name and rename it, so that `path` is never half-written.
 
     data: all of it, or the consecutive pieces.
@@ -113,16 +113,16 @@ def checksum(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+def _pieces(array: np.ndarray) -> Iterator[memoryview]:
     """Yield the content of an array in C order, a part at a time, giving back mapped memory after its use."""
     if array.nbytes <= PIECE or array.ndim == 0:
-        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         return
     source = blocks.mapping(array)
     step = max(PIECE * len(array) // array.nbytes, 1)
     for start in range(0, len(array), step):
         part = slice(start, start + step)
-        yield np.ascontiguousarray(array[part]).reshape(-1).view(np.uint8)
+        yield np.ascontiguousarray(array[part]).reshape(-1).view(np.uint8).data
         if source is not None:
             blocks.release(array, part, source)
 
@@ -150,7 +150,9 @@ def write(
     write_bytes(path, _safetensors(tensors, {"manifest": text, "sha256": _digest(text)}))
 
 
-def _safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[Any]:
+def _safetensors(
+    tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> Iterator[bytes | memoryview]:
     """Yield the pieces of a file in the safetensors format: length of the header, header, numbers.
 
     Numbers of more bytes come first, so that all of them are aligned where the file is mapped.

@@ -97,8 +97,8 @@ class ExtendedTerm:
         extra = {*component.ratios.operators, *component.expected.operators} - set(self.operators)
         if extra:
             raise InputError(
-                f"dataset {self.name!r}: expected yield depends on {', '.join(sorted(extra))}, which no ratio "
-                "depends on; drop them with restrict()"
+                f"dataset {self.name!r}: expected yield depends on {', '.join(sorted(extra))}, which no "
+                "ratio depends on; drop them with restrict()"
             )
 
     def _check(self, n: int) -> bool:
@@ -145,18 +145,15 @@ class ExtendedTerm:
         self._shift = np.zeros((2, len(self.nuisances)))
         if len(pairs) > 1 and any(response is not None for _, response in pairs):
             self._mixture = [Modulated.of(form, r, self.operators, self.nuisances) for form, r in pairs]
-        elif pairs[0][1] is not None:
-            own = Modulated.of(Polynomial((), np.ones((len(self), 1))), pairs[0][1], (), self.nuisances)
-            self._shift = np.stack([self.weights @ own.linear, self.weights @ own.quadratic])
+        elif (response := pairs[0][1]) is not None:
+            place = [self.nuisances.index(name) for name in response.names]
+            self._shift[:, place] = self.weights @ response.linear, self.weights @ response.quadratic
         form = pairs[0][0]
         for other, _ in pairs[1:] if self._mixture is None else []:
             form = form.dense() + other.align(self.operators).dense()
         self._total = form
         self._sum = LogSum(form, self.weights, self.threads, unit)
         self._penalised = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__
 
     def __len__(self) -> int:
         return len(self.weights)

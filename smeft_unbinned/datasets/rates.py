@@ -165,8 +165,8 @@ def check_component(name: str, what: str, component: Component, events: int) -> 
             )
     if component.ratios.batch_shape != (events,) or len(component.expected.batch_shape) > 1:
         raise InputError(
-            f"dataset {name!r}: {what} needs ratios of {events} events and an expected yield with at most one "
-            f"batch axis, got {component.ratios.batch_shape} and {component.expected.batch_shape}"
+            f"dataset {name!r}: {what} needs ratios of {events} events and an expected yield with at most "
+            f"one batch axis, got {component.ratios.batch_shape} and {component.expected.batch_shape}"
         )
     groups = component.expected.batch_shape[0] if component.expected.batch_shape else 1
     for kind, response, rows in (
@@ -181,7 +181,9 @@ def check_component(name: str, what: str, component: Component, events: int) -> 
 
 def total_yield(components: Sequence[Component], operators: Sequence[str], names: Sequence[str]) -> Modulated:
     """Return all groups of the expected yields of all components as one batch."""
-    coefficients, linear, quadratic = [], [], []
+    coefficients: list[np.ndarray] = []
+    linear: list[np.ndarray] = []
+    quadratic: list[np.ndarray] = []
     for component in components:
         form = component.expected.align(operators).dense()
         rows = np.atleast_2d(np.asarray(form.coefficients, dtype=float))

@@ -20,6 +20,10 @@ from .rates import Component
 
 __all__ = ["UnbinnedDataset", "log_ratio"]
 
+ARGUMENTS = (
+    "name", "ratios", "expected", "weights", "basis", "response", "expected_response", "backgrounds", "spread",
+    "replicas", "metadata", "threads",
+)  # fmt: skip
 KIND = "unbinned dataset"
 """Kind of the files."""
 
@@ -84,8 +88,8 @@ class UnbinnedDataset(ExtendedTerm):
             or replicas.operators != self.operators
         ):
             raise InputError(
-                f"dataset {name!r}: replicas need the operators of the ratios and batch (M, {len(self)}), got "
-                f"({', '.join(replicas.operators)}) and {replicas.batch_shape}"
+                f"dataset {name!r}: replicas need the operators of the ratios and batch (M, {len(self)}), "
+                f"got ({', '.join(replicas.operators)}) and {replicas.batch_shape}"
             )
         self.metadata: dict[str, Any] = dict(metadata or {})
 
@@ -100,9 +104,8 @@ class UnbinnedDataset(ExtendedTerm):
 
     def replace(self, **changes: Any) -> UnbinnedDataset:
         """Return the dataset with some of the arguments of the constructor replaced."""
-        kept = ("name", "ratios", "expected", "weights", "basis", "response", "expected_response")
-        kept += ("backgrounds", "spread", "replicas", "metadata", "threads")
-        return UnbinnedDataset(**{**{key: getattr(self, key) for key in kept}, **changes})
+        kept = {key: getattr(self, key) for key in ARGUMENTS}
+        return UnbinnedDataset(**{**kept, **changes})
 
     def _with(self, names: Sequence[str], transformation: Array, basis: str) -> UnbinnedDataset:
         def new(form: QuadraticForm) -> QuadraticForm:

@@ -60,9 +60,9 @@ def pack(dataset: UnbinnedDataset) -> tuple[Arrays, dict[str, Any]]:
 def unpack(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments from which the dataset is built again."""
     names = head["operators"]
-    responses = head["responses"] if "responses" in head else {}
+    responses = head.get("responses", {})
     backgrounds = []
-    for i, operators in enumerate(head["backgrounds"] if "backgrounds" in head else []):
+    for i, operators in enumerate(head.get("backgrounds", [])):
         prefix = f"background{i}."
         backgrounds.append(
             Component(

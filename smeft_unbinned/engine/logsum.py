@@ -97,7 +97,7 @@ class LogSum:
 
         parts = self._run(worker, points, 1)
         self.penalised += sum(count for _, count in parts)
-        total = np.sum([value for value, _ in parts], axis=0)
+        total: Floats = np.sum([value for value, _ in parts], axis=0)
         if grouped and self._common is not None and not np.all(np.isfinite(total)):
             return self._value(x, grouped=False)
         return total
@@ -144,7 +144,8 @@ class LogSum:
             return work
 
         parts = self._run(worker, points, 2 * x.shape[1])
-        return rows.finish_curvature(sum(part[0] for part in parts)) - sum(part[1] for part in parts)
+        outer = np.sum([part[1] for part in parts], axis=0)
+        return np.asarray(rows.finish_curvature(sum(part[0] for part in parts)) - outer)
 
     def _hvp(self, x: Floats, v: Floats) -> Floats:
         rows, points = self._rows, len(x)

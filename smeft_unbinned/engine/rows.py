@@ -175,7 +175,7 @@ class LowRank(Rows):
 
 
 def _unpacking(n: int) -> tuple[Floats, Floats]:
-    """Return where in the packed coefficients 2 G_ij stands, (n, n + 1) without the row of 1, and its factor."""
+    """Return where 2 G_ij stands in the packed coefficients, and its factor; (n, n + 1), without i = 0."""
     i, j = _indices(n)
     place, scale = np.zeros((n + 1, n + 1), dtype=np.intp), np.ones((n + 1, n + 1))
     place[i, j] = place[j, i] = np.arange(i.size)
@@ -208,4 +208,4 @@ def _product(rows: Floats, columns: Floats, out: Floats | None = None) -> Floats
     both = np.concatenate([upper, (columns - upper).astype(rows.dtype)], axis=1)
     parts = rows @ both
     points = columns.shape[1]
-    return np.add(parts[:, :points], parts[:, points:], dtype=np.float64)
+    return np.asarray(np.add(parts[:, :points], parts[:, points:], dtype=np.float64))
