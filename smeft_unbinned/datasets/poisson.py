@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import storage
 from ..errors import InputError, nearest
 from ..events import Events
+from ..events.nuisance import Nuisances
 from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Polynomial, QuadraticForm
 from .extended import ExtendedTerm, check_form
@@ -27,6 +28,7 @@ class PoissonDataset(ExtendedTerm):
     yields: nu_b(c) in events, batch (B,), positive at the SM.
     counts: (B,) observed events per bin; None means the SM expectation (Asimov).
     basis: the name set of the operators (`operators.DATASET_BASES`); coefficients are c/Lambda^2 in TeV^-2.
+    response: of the bins to nuisance parameters, B rows: nu_b exp(sum_k theta_k D_bk + theta_k^2 D_bkk).
     metadata: JSON types; what the bins are and where yields and counts come from.
     """
 
@@ -37,6 +39,7 @@ class PoissonDataset(ExtendedTerm):
         counts: Array | None = None,
         *,
         basis: str = "warsaw",
+        response: Nuisances | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         check_form(name, "yields", yields)
@@ -50,7 +53,11 @@ class PoissonDataset(ExtendedTerm):
             raise InputError(
                 f"dataset {name!r}: {np.sum(~(sm > 0))} bins have no positive SM yield; merge or drop them"
             )
-        super().__init__(name, self.yields / sm, self.yields.sum(), sm if counts is None else counts, basis)
+        expected = self.yields.sum() if response is None else self.yields
+        counts = sm if counts is None else counts
+        super().__init__(
+            name, self.yields / sm, expected, counts, basis, response=response, expected_response=response
+        )
         self.metadata: dict[str, Any] = dict(metadata or {})
 
     def __repr__(self) -> str:
@@ -62,7 +69,9 @@ class PoissonDataset(ExtendedTerm):
         return self.weights
 
     def _with(self, yields: QuadraticForm, basis: str) -> PoissonDataset:
-        return PoissonDataset(self.name, yields, self.counts, basis=basis, metadata=self.metadata)
+        return PoissonDataset(
+            self.name, yields, self.counts, basis=basis, response=self.response, metadata=self.metadata
+        )
 
     def in_basis(self, target: str) -> PoissonDataset:
         """Return the dataset in the coefficients of another basis; operators unknown there are an error.
@@ -84,12 +93,15 @@ class PoissonDataset(ExtendedTerm):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file with the manifest in its header."""
         arrays = {"yields": self.yields.coefficients, "counts": self.counts}
+        if self.response is not None:
+            arrays |= {"response.linear": self.response.linear, "response.quadratic": self.response.quadratic}
         manifest = {
             "name": self.name,
             "operators": list(self.operators),
             "basis": self.basis,
             "units": UNITS,
             "Lambda": "1 TeV",
+            "nuisances": list(self.nuisances),
             "metadata": self.metadata,
         }
         storage.write(path, KIND, arrays, manifest)
@@ -100,11 +112,15 @@ class PoissonDataset(ExtendedTerm):
         arrays, head = storage.read(path, KIND)
         if head.get("units") != UNITS:
             raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
+        names, response = tuple(head.get("nuisances", ())), None
+        if names:
+            response = Nuisances(names, arrays["response.linear"], arrays["response.quadratic"])
         return cls(
             head["name"],
             Polynomial(head["operators"], arrays["yields"]),
             arrays["counts"],
             basis=head["basis"],
+            response=response,
             metadata={**head["metadata"], "checksums": head["checksums"]},
         )
 

@@ -21,6 +21,7 @@ from smeft_unbinned import (
 )
 from smeft_unbinned.datasets.files import load_dataset
 from smeft_unbinned.datasets.poisson import bin_index
+from smeft_unbinned.events import Nuisances
 
 POINTS = np.array([[0.5, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.7], [-0.4, 0.05, 0.3], [0.2, -0.08, -0.5]])
 
@@ -179,3 +180,18 @@ def test_cells_of_a_grid_by_hand() -> None:
     np.testing.assert_array_equal(bin_index(frame, edges), [2, 0, 4, -1, -1])
     with pytest.raises(InputError, match="unknown feature 'c'; known are a, b"):
         bin_index(frame, {"c": [0.0, 1.0]})
+
+
+def test_bins_respond_to_nuisances(make_ratios, tmp_path: Path) -> None:
+    yields, counts = make_ratios(1, 5).dense() * 20.0, np.arange(15.0, 20.0)
+    rng = np.random.default_rng(2)
+    response = Nuisances(("jes", "lumi"), rng.normal(0, 0.1, (5, 2)), rng.normal(0, 0.01, (5, 2)))
+    d = PoissonDataset("bins", yields, counts, response=response)
+    c, theta = {"cHW": 0.2, "cHu": -0.1}, {"jes": 0.7, "lumi": -1.2}
+    nu = yields.evaluate(c) * response.ratio(theta)
+    plain = 2 * np.sum(nu - yields.constant) - 2 * np.sum(counts * np.log(nu / yields.constant))
+    assert d.m2logl({**c, **theta}) == pytest.approx(plain, rel=1e-11)
+    assert d.parameters == (*yields.operators, "jes", "lumi")
+    d.save(tmp_path / "d")
+    again = PoissonDataset.load(tmp_path / "d").in_basis("smefit").in_basis("warsaw")
+    assert again.m2logl({**c, **theta}) == pytest.approx(plain, rel=1e-11)
