@@ -9,16 +9,20 @@ import numpy as np
 import pandas as pd
 
 from .datasets import UnbinnedDataset
-from .errors import InputError
+from .errors import InputError, brief, nearest
 from .events import Events
-from .polynomial import Array, Polynomial, QuadraticForm
+from .polynomial import Array, Polynomial, QuadraticForm, SumOfSquares, size
 from .version import __version__
 
 FB_PER_PB = 1000.0
 PSEUDO_DATA = ("asimov", "toy")
 ENOUGH = 10
 """Effective simulated events per expected one below which Asimov data come with a note."""
+CENTRAL = ("mean", "median")
+"""How one polynomial is made of those of an ensemble of networks."""
 Ratio = Callable[[pd.DataFrame], QuadraticForm]
+_CHUNK = 8192
+"""Events whose networks are combined at a time."""
 
 
 def export(
@@ -33,6 +37,8 @@ def export(
     at: Mapping[str, float] | None = None,
     seed: int = 0,
     basis: str | None = None,
+    replicas: bool = False,
+    central: str = "mean",
 ) -> UnbinnedDataset:
     """Return the unbinned dataset of observed events, or of pseudo-data made from simulated ones.
 
@@ -45,7 +51,12 @@ def export(
         default luminosity x efficiency x sigma(c) of `observed`, for Asimov data with truth summed over the
         same events, so that the best fit is `at`.
     luminosity: in fb^-1. efficiency: all that multiplies the rate, branching fractions included.
-    Raises InputError for a missing yield, for `at` without truth, and for operators that do not fit.
+    replicas: also store the polynomials of every network of the ensemble, for `fit.fit_replicas`.
+    central: "mean" or "median" over the networks, coefficient by coefficient, is what -2 log L is made of.
+        A median may turn negative where no network does; the number of such events is noted.
+    The estimator needs `replicas(features)`, batch (M, N), for either of these.
+    Raises InputError for a missing yield, for `at` without truth, for operators that do not fit, and for
+    replicas or a median of what is no ensemble.
     """
     if pseudo_data not in PSEUDO_DATA:
         raise InputError(f"pseudo_data is one of {', '.join(PSEUDO_DATA)}, got {pseudo_data!r}")
@@ -53,6 +64,7 @@ def export(
         raise InputError(f"the luminosity must be positive, got {luminosity} fb^-1")
     if not efficiency > 0:
         raise InputError(f"the efficiency must be positive, got {efficiency}")
+    check_ensemble(estimator, replicas, central)
     scale = None if luminosity is None else luminosity * FB_PER_PB * efficiency
     events = observed if isinstance(observed, Events) else None
     weights: Array | None = None
@@ -63,7 +75,7 @@ def export(
     elif at:
         raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
     features = events.features if events is not None else observed_frame(observed)
-    ratios, spread = _ratios(estimator, features, events)
+    ratios, spread, networks = _ratios(estimator, features, events, replicas, central)
     if expected is None:
         whole = observed if isinstance(observed, Events) else None
         expected = _expected(whole, scale, ratios.operators, pseudo_data)
@@ -71,10 +83,15 @@ def export(
     if missing:
         raise InputError(f"the expected yield does not know {', '.join(missing)}, on which the ratios depend")
     source = events.metadata if events is not None else {}
+    notes = _notes(weights) if events is not None and pseudo_data == "asimov" else []
     metadata = {
         **origin(estimator, source, features, luminosity, efficiency, at, seed),
         "data": pseudo_data if events is not None else "observed",
-        "notes": _notes(weights) if events is not None and pseudo_data == "asimov" else [],
+        "notes": [*notes, *_negative(ratios, central)],
+        "ensemble": {
+            "central": None if spread is None else central,
+            "replicas": None if networks is None else networks.batch_shape[0],
+        },
     }
     return UnbinnedDataset(
         name,
@@ -83,8 +100,47 @@ def export(
         weights,
         basis=basis or source.get("basis", "warsaw"),
         spread=spread,
+        replicas=networks,
         metadata=metadata,
     )
+
+
+def combine(replicas: QuadraticForm, central: str = "mean") -> tuple[Polynomial, Array]:
+    """Return the central polynomial, batch (N,), and the standard deviations (N, P) of networks (M, N).
+
+    central: "mean" or "median", coefficient by coefficient. Raises InputError for another choice.
+    """
+    _check_central(central)
+    coefficients = np.asarray(replicas.dense().coefficients)
+    middle = coefficients.mean(axis=0) if central == "mean" else np.median(coefficients, axis=0)
+    spread = coefficients.std(axis=0, ddof=min(1, len(coefficients) - 1))
+    return Polynomial(replicas.operators, middle), spread
+
+
+def check_ensemble(estimator: Ratio | None, replicas: bool, central: str) -> None:
+    """Raise InputError where replicas or a median are asked of what is no ensemble of networks."""
+    _check_central(central)
+    if not replicas and central == "mean":
+        return
+    wanted = "replicas=True" if replicas else f"central={central!r}"
+    if not hasattr(estimator, "replicas"):
+        what = "the truth of the events" if estimator is None else brief(estimator)
+        raise InputError(
+            f"{wanted} needs an ensemble of networks with a method replicas(features), got {what}; leave it "
+            "out, or train an ensemble"
+        )
+    members = getattr(estimator, "members", None)
+    if replicas and members is not None and members < 2:
+        raise InputError(
+            "replicas=True needs at least two networks, got an ensemble of one; train with replicas=10, say"
+        )
+
+
+def _check_central(central: str) -> None:
+    if central not in CENTRAL:
+        raise InputError(
+            f"central is one of {', '.join(CENTRAL)}, got {brief(central)}.{nearest(str(central), CENTRAL)}"
+        )
 
 
 def origin(
@@ -145,18 +201,68 @@ def _pseudo_data(
 
 
 def _ratios(
-    estimator: Ratio | None, features: pd.DataFrame, events: Events | None
-) -> tuple[QuadraticForm, Array | None]:
+    estimator: Ratio | None, features: pd.DataFrame, events: Events | None, replicas: bool, central: str
+) -> tuple[QuadraticForm, Array | None, QuadraticForm | None]:
+    """Return the ratios, batch (N,), their spread, (N, P), and those of every network, batch (M, N)."""
     if estimator is None:
         if events is None or events.truth is None:
             raise InputError("without an estimator the events must carry truth polynomials")
         if np.abs(np.asarray(events.truth.constant) - 1).max() > 1e-6:
             raise InputError("the truth of every event must be relative to the SM: 1 at the SM")
-        return events.truth, None
+        return events.truth, None, None
+    if replicas or central != "mean":
+        return _ensemble(estimator, features, replicas, central)
     if hasattr(estimator, "predict"):
         ratios, spread = estimator.predict(features)
-        return ratios, spread
-    return estimator(features), None
+        return ratios, spread, None
+    return estimator(features), None, None
+
+
+def _ensemble(
+    estimator: Any, features: pd.DataFrame, keep: bool, central: str
+) -> tuple[Polynomial, Array, QuadraticForm | None]:
+    """Return what `_ratios` does, from the networks alone, in blocks of events."""
+    middles, spreads, kept = [], [], []
+    for start in range(0, len(features), _CHUNK):
+        part = features.iloc[start : start + _CHUNK].reset_index(drop=True)
+        networks = estimator.replicas(part)
+        if not isinstance(networks, QuadraticForm) or networks.batch_shape[1:] != (len(part),):
+            raise InputError(
+                f"replicas(features) of the estimator must return a quadratic form with batch "
+                f"(M, {len(part)}), got {getattr(networks, 'batch_shape', brief(networks))}"
+            )
+        middle, spread = combine(networks, central)
+        middles.append(middle.coefficients)
+        spreads.append(spread)
+        if keep:
+            kept.append(_compact(networks))
+    names = networks.operators
+    whole: QuadraticForm | None = None
+    factors = [form.factors for form in kept if isinstance(form, SumOfSquares)]
+    if keep and len(factors) == len(kept):
+        whole = SumOfSquares(names, np.concatenate(factors, axis=1))
+    elif keep:
+        whole = Polynomial(names, np.concatenate([form.dense().coefficients for form in kept], axis=1))
+    return Polynomial(names, np.concatenate(middles)), np.concatenate(spreads), whole
+
+
+def _compact(form: QuadraticForm) -> QuadraticForm:
+    """Return the smaller of the two storages of a form."""
+    n = len(form.operators)
+    if isinstance(form, SumOfSquares) and form.factors.shape[-2] * (n + 1) < size(n):
+        return form
+    return form.dense()
+
+
+def _negative(ratios: QuadraticForm, central: str) -> list[str]:
+    """Return what is to be said of medians that are negative somewhere."""
+    if central != "median":
+        return []
+    lowest, highest = np.linalg.eigvalsh(np.asarray(ratios.matrix()))[:, [0, -1]].T
+    count = int(np.sum(lowest < -1e-9 * highest))
+    if not count:
+        return []
+    return [f"the median over networks of {count} of {len(ratios)} ratios is negative at some coefficients"]
 
 
 def _expected(

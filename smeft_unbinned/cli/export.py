@@ -11,7 +11,7 @@ import click
 from ..datasets import PoissonDataset, UnbinnedDataset
 from ..errors import InputError, require
 from ..events import Events
-from ..export import FB_PER_PB, PSEUDO_DATA, export
+from ..export import CENTRAL, FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
 from ..scores import SPACINGS, score_histogram
 from .options import (
@@ -40,6 +40,10 @@ from .options import (
 @click.option(
     "--at", multiple=True, metavar="OPERATOR=VALUE", help="Coefficients of the pseudo-data; repeatable."
 )
+@click.option("--replicas/--no-replicas", default=False, show_default=True,
+              help="Keep every network of the model, for its uncertainty in fits.")  # fmt: skip
+@click.option("--central", type=click.Choice(CENTRAL), default=CENTRAL[0], show_default=True,
+              help="What -2 log L takes of the networks of the model.")  # fmt: skip
 @click.option("--binned", type=click.Choice(["score", "classes"]),
               help="Count events in bins of the scores at the SM, or of class probabilities.")  # fmt: skip
 @click.option("--bins", type=click.IntRange(2), help="Bins per score, 10 unless given.")
@@ -52,9 +56,9 @@ from .options import (
 @output_file
 def command(
     events: Path, model: Path | None, truth: bool, name: str | None, luminosity: float | None,
-    efficiency: float, data: str, yield_from: Path | None, at: tuple[str, ...], binned: str | None,
-    bins: int | None, spacing: str | None, score_of: tuple[str, ...] | None, class_at: tuple[str, ...],
-    seed: int, output: Path,
+    efficiency: float, data: str, yield_from: Path | None, at: tuple[str, ...], replicas: bool,
+    central: str, binned: str | None, bins: int | None, spacing: str | None, score_of: tuple[str, ...] | None,
+    class_at: tuple[str, ...], seed: int, output: Path,
 ) -> None:  # fmt: skip
     """Write EVENTS, seen through a model, as one dataset file that a fit reads.
 
@@ -65,6 +69,9 @@ def command(
     the simulated events, those of --yield-from for observed data. Bins of equal --spacing information keep
     more of scores with long tails than bins of equal rate.
 
+    --replicas keeps the polynomial of each network besides their --central one: a fit can then tell how far
+    its result moves from network to network.
+
     Example: smeft-unbinned export asimov.events --model zh.model --luminosity 300 -o zh.dataset
     """
     if (model is None) != truth:
@@ -74,6 +81,8 @@ def command(
     _check_binning(
         binned, {"--bins": bins, "--spacing": spacing, "--score-of": score_of, "--class-at": class_at}
     )
+    if binned is not None and (replicas or central != CENTRAL[0]):
+        raise InputError("--replicas and --central belong to unbinned datasets; leave them or --binned out")
     check_distinct([output], [events, model, yield_from])
     sample = Events.load(events)
     estimator = None
@@ -88,6 +97,7 @@ def command(
     if data != "observed":
         point = {"pseudo_data": data, "at": assignments(at, "--at"), "seed": seed}
     dataset: UnbinnedDataset | PoissonDataset
+    ensemble: dict[str, Any] = {"replicas": replicas, "central": central}
     if binned is not None:
         if luminosity is None:
             raise InputError("the yields of bins need a luminosity; give --luminosity")
@@ -100,9 +110,10 @@ def command(
         common |= {"observed": measured, "events": simulated, **chosen}
         dataset = score_histogram(estimator=estimator, **common, **point)
     elif data == "observed":
-        dataset = export(estimator, sample.features, _yield(yield_from, luminosity, efficiency), **common)
+        expected_yield = _yield(yield_from, luminosity, efficiency)
+        dataset = export(estimator, sample.features, expected_yield, **common, **ensemble)
     else:
-        dataset = export(estimator, sample, **common, **point)
+        dataset = export(estimator, sample, **common, **point, **ensemble)
     dataset.save(output)
     expected, kind = float(dataset.expected.constant), "events" if binned is None else "bins"
     say(output, f"{len(dataset)} {kind}, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}")

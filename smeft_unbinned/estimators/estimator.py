@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import storage
+from ..export import combine
 from ..polynomial import Polynomial, QuadraticForm, SumOfSquares
 from . import registry
 from .backbones import BACKBONES, MLP, Backbone
@@ -63,14 +64,16 @@ class Estimator:
         """
         return self.predict(features)[0]
 
-    def predict(self, features: pd.DataFrame) -> tuple[Polynomial, np.ndarray]:
-        """Return the mean polynomial, batch (N,), and the standard deviation of its coefficients, (N, P)."""
-        means, spreads = [], []
-        for part in self._chunks(features):
-            coefficients = part.dense().coefficients
-            means.append(coefficients.mean(axis=0))
-            spreads.append(coefficients.std(axis=0, ddof=min(1, self.members - 1)))
-        return Polynomial(self.operators, np.concatenate(means)), np.concatenate(spreads)
+    def predict(self, features: pd.DataFrame, central: str = "mean") -> tuple[Polynomial, np.ndarray]:
+        """Return the central polynomial, batch (N,), and the standard deviation of its coefficients, (N, P).
+
+        central: "mean" or "median" over the ensemble, coefficient by coefficient. A median of sums of squares
+            need not be positive everywhere; `export` counts the events for which it is not.
+        Raises InputError for another choice.
+        """
+        parts = [combine(part, central) for part in self._chunks(features)]
+        coefficients = np.concatenate([form.coefficients for form, _ in parts])
+        return Polynomial(self.operators, coefficients), np.concatenate([spread for _, spread in parts])
 
     def replicas(self, features: pd.DataFrame) -> QuadraticForm:
         """Return the polynomials of every member: batch (M, N), sums of squares where the head is one."""

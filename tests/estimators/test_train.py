@@ -256,7 +256,7 @@ def test_a_prediction_without_its_features_is_refused(learned: Estimator, zh_eve
 def test_a_checkpoint_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist; create it first"):
         train(events(), epochs=1, replicas=1, hidden=(8,), checkpoint=tmp_path / "absent" / "file")
-    assert storage.FORMAT == 1
+    assert storage.FORMAT == 2
 
 
 def test_a_diverged_run_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
