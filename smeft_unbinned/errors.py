@@ -1,4 +1,4 @@
-"""The one error type of user mistakes, and the helpers that word it."""
+"""The error type of user mistakes, a special case of it, and the helpers that word it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class NonPositiveRatio(InputError):
+    """A point at which the rate of an event is not positive, met by a likelihood with strict=True."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

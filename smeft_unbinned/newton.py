@@ -4,8 +4,8 @@ Every point of a batch takes its own steps. The first ones are those of the BFGS
 Numerical Optimization, section 6.1), which needs gradients only and starts from a Hessian that is known: that
 at the SM. What has not converged then goes on with Newton's method, in which the eigenvalues of the Hessian
 count by their size, so that -2 log L falls wherever its slope does not vanish. A step that raises it is
-shortened. Written with the array API, for numpy, torch, and jax inside and outside of a trace; jax takes steps
-of the first kind only.
+shortened. Written with the array API, for numpy, torch, and jax inside and outside of a trace; for jax, all
+steps are of the first kind.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import yamlfile
-from .constraints import Coefficients
+from .constraints import Coefficients, NuisanceBlock
 from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset
 from .datasets.files import load_dataset
+from .datasets.protocol import nuisances_of
 from .errors import InputError, brief, nearest
 from .likelihood import Likelihood
 from .operators import DATASET_BASES, UNKNOWN, expressible, translatable
@@ -44,6 +45,11 @@ class Runcard:
     coefficients: Mapping[str, Mapping[str, Any]]
     """{operator: {min, max}}, prior range in TeV^-2; {constrain: true, value: v} fixes an operator;
     {constrain: [{O: a}, ...]} makes it the linear combination sum a O."""
+    nuisances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """{name: {constraint: [centre, error]}}, null for no constraint, default [0, 1]; {value: v} fixes it;
+    min and max are the prior range that a nuisance without constraint needs in sampling."""
+    profile: bool = False
+    """Minimise over the nuisances at every point in place of fitting or sampling them."""
     result_ID: str = "fit"
     """Name of the folder with the results."""
     result_path: str = "results"
@@ -105,6 +111,7 @@ class Runcard:
             if not values.get(key):
                 raise InputError(f"{source} needs the key {key!r} with at least one entry")
         _check_types(values, source)
+        NuisanceBlock.parse(values.get("nuisances", {}))
         return cls(**values, folder=Path(folder))
 
     def _path(self, value: str | None) -> Path | None:
@@ -123,19 +130,24 @@ class Runcard:
     def load_datasets(self) -> list[Dataset]:
         """Load every dataset, in the basis of the card.
 
+        A systematic of the binned datasets that is correlated by name, and whose name is that of a nuisance
+        of an exported dataset or of the card, becomes a nuisance parameter: one and the same in all of them.
         `metadata["operators_set_to_zero"]` of each lists the operators of its files that the basis of the
         card cannot express (and, of the binned one in its own basis, those that the card does not list).
         Raises InputError for a dataset none of whose operators can be written in the basis of the card.
         """
         binned = [dict(d) for d in self.datasets if not READERS.keys() & d.keys()]
-        loaded: list[Dataset] = []
-        if binned:
-            if self.basis == UNKNOWN:
-                raise InputError(
-                    f"binned datasets have no coefficients of basis {UNKNOWN!r}; name a known basis"
-                )
-            own = self.basis == "smefit"
-            gaussian = GaussianDataset.load(
+        if binned and self.basis == UNKNOWN:
+            raise InputError(f"binned datasets have no coefficients of basis {UNKNOWN!r}; name a known basis")
+        exported = self._load_exported()
+        named = dict.fromkeys([*(n for d in exported for n in nuisances_of(d)), *self.nuisances])
+        return [*([self._load_binned(binned, list(named))] if binned else []), *exported]
+
+    def _load_binned(self, binned: list[dict[str, Any]], nuisances: list[str]) -> Dataset:
+        own = self.basis == "smefit"
+
+        def load(explicit: list[str]) -> GaussianDataset:
+            return GaussianDataset.load(
                 binned,
                 data_path=self._path(self.data_path),
                 theory_path=self._path(self.theory_path),
@@ -145,9 +157,18 @@ class Runcard:
                 use_multiplicative_prescription=self.use_multiplicative_prescription,
                 default_order=self.default_order,
                 operators=list(self.coefficients) if own else translatable("smefit", self.basis),
+                nuisances=explicit,
             )
-            names = gaussian.metadata["operators_set_to_zero"]
-            loaded.append(gaussian if own else _translated(gaussian, names, self.basis))
+
+        gaussian = load([])
+        systematics = gaussian.metadata["correlated_systematics"]
+        explicit = [name for name in nuisances if name in systematics]
+        gaussian = load(explicit) if explicit else gaussian
+        zero = gaussian.metadata["operators_set_to_zero"]
+        return gaussian if own else _translated(gaussian, zero, self.basis)
+
+    def _load_exported(self) -> list[Dataset]:
+        loaded: list[Dataset] = []
         for entry in self.datasets:
             key = next((k for k in READERS if k in entry), None)
             if key is not None:
@@ -163,12 +184,30 @@ class Runcard:
         return loaded
 
     def likelihood(self) -> Likelihood:
-        """Return the likelihood of all datasets in the free coefficients of the card.
+        """Return the likelihood of all datasets in the free coefficients and nuisances of the card.
 
-        Raises InputError for a coefficient that no dataset constrains and for an unknown or damaged dataset.
+        With the key `profile` it is minimised over the nuisances (`Likelihood.profiled`).
+        Raises InputError for a coefficient that no dataset constrains, for a nuisance that no dataset has,
+        and for an unknown or damaged dataset.
         """
-        c = Coefficients.parse(self.coefficients)
-        return Likelihood(self.load_datasets(), c.free, fixed=c.fixed, dependent=c.dependent, bounds=c.bounds)
+        c, n = Coefficients.parse(self.coefficients), NuisanceBlock.parse(self.nuisances)
+        datasets = self.load_datasets()
+        known = {name for d in datasets for name in nuisances_of(d)}
+        for name in self.nuisances:
+            if name not in known:
+                raise InputError(
+                    f"no dataset has the nuisance {name!r} of the card; they have "
+                    f"{', '.join(sorted(known)) or 'none'}.{nearest(name, known)}"
+                )
+        likelihood = Likelihood(
+            datasets,
+            c.free,
+            fixed={**c.fixed, **n.fixed},
+            dependent=c.dependent,
+            bounds={**c.bounds, **n.bounds},
+            constraints=n.constraints,
+        )
+        return likelihood.profiled() if self.profile else likelihood
 
 
 def _translated(
@@ -235,6 +274,7 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
         "basis": (str,), "default_order": (str,), "use_quad": (bool,), "use_t0": (bool,),
         "use_theory_covmat": (bool,), "use_multiplicative_prescription": (bool,), "nlive": (int,),
         "seed": (int,), "frac_remain": (float, int), "coefficients": (dict,),
+        "nuisances": (dict,), "profile": (bool,),
     }  # fmt: skip
     for key, types in expected.items():
         value = values.get(key)

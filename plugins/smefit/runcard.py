@@ -27,12 +27,21 @@ def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str
     Those are the entries with the key `unbinned` or `poisson`.
     folder: where relative paths of the card start; paths come back absolute. Keys that SMEFiT requires are
     added with the values that our own fit takes for them; data paths default to the package's own tables.
-    Raises InputError for entries without a name, names given twice, and rotated coordinates.
+    `profile` is left out: the adapter always minimises over nuisance parameters.
+    Raises InputError for entries without a name, names given twice, rotated coordinates, and a block
+    `nuisances`, which has no place in SMEFiT.
     """
     out = copy.deepcopy(dict(card))
     base = Path(folder).resolve()
     if out.get("rot_to_fit_basis"):
         raise InputError("rot_to_fit_basis does not work with unbinned datasets; remove it from the card")
+    if out.get("nuisances"):
+        raise InputError(
+            "SMEFiT knows no nuisances: the adapter minimises over those of each dataset with unit "
+            "constraints. Remove the block nuisances from the card, or fit without SMEFiT"
+        )
+    for ours in ("nuisances", "profile"):
+        out.pop(ours, None)
     external, binned = dict(out.get("external_chi2") or {}), []
     for entry in out.pop("datasets", None) or []:
         fields = {"name": entry} if isinstance(entry, str) else entry

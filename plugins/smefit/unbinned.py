@@ -5,6 +5,9 @@
 
 SMEFiT imports this module by the stem of `path` and asks it for the attribute `zh_14tev`. Every such name is
 answered with the one class below, so that any number of datasets share this module.
+
+SMEFiT knows no nuisance parameters. Those of a dataset have unit-Gaussian constraints here, and -2 log L is
+minimised over them at every point, in each dataset by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import numpy as np
 
 from smeft_unbinned.datasets import UnbinnedDataset
 from smeft_unbinned.datasets.files import load_dataset
+from smeft_unbinned.datasets.protocol import nuisances_of
 from smeft_unbinned.errors import InputError, nearest
+from smeft_unbinned.likelihood import Likelihood
 from smeft_unbinned.operators import expressible
 from smeft_unbinned.polynomial import Array, namespace
 
@@ -80,6 +85,10 @@ class UnbinnedChi2:
         )
         self._matrix = matrix[[reached.index(name) for name in self.used]].T  # (card, used)
         self.dataset = dataset.restrict(self.used) if self.used else None
+        self.nuisances = nuisances_of(self.dataset)
+        self._term: Any = (
+            Likelihood([self.dataset]).profiled() if self.dataset and self.nuisances else self.dataset
+        )
         unbinned = isinstance(dataset, UnbinnedDataset)
         what = f"{'Unbinned' if unbinned else 'Poisson'} dataset {dataset.name}"
         self._report(what, f"{len(dataset)} {'events' if unbinned else 'bins'}")
@@ -95,6 +104,13 @@ class UnbinnedChi2:
         used, zero = ", ".join(self.used) or "none", ", ".join(self.set_to_zero) or "none"
         _log.log(level, "%s, %s: uses the operators %s", what, size, used)
         _log.log(level, "%s: set to zero, because the card lacks them: %s", what, zero)
+        if self.nuisances:
+            _log.log(
+                logging.WARNING,
+                "%s: -2 log L is minimised over its nuisances %s, with unit constraints; SMEFiT cannot "
+                "correlate them with those of other datasets",
+                what, ", ".join(self.nuisances),
+            )  # fmt: skip
 
     def compute_chi2(self, values: Array) -> Array:
         """Return -2 log L, zero at the SM, for all coefficients of the card (..., n), TeV^-2: shape (...).
@@ -105,9 +121,9 @@ class UnbinnedChi2:
         values = values if hasattr(values, "dtype") else np.asarray(values, dtype=float)
         checks.refuse_values(values, self.names)
         xp = namespace(values)
-        if self.dataset is None:
+        if self._term is None:
             return 0.0 * xp.sum(values, axis=-1)
-        return self.dataset.m2logl(xp.matmul(values, xp.asarray(self._matrix)))
+        return self._term.m2logl(xp.matmul(values, xp.asarray(self._matrix)))
 
 
 def __getattr__(name: str) -> type[UnbinnedChi2]:

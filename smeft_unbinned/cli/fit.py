@@ -48,8 +48,9 @@ def command(runcard: Path, method: str, nlive: int | None, seed: int | None, out
 
 def report(result: FitResult) -> None:
     """Print intervals, and whatever is wrong with the fit."""
+    units = "coefficients in TeV^-2" + (", nuisances in their own units" if result.nuisances else "")
     if result.valid:
-        print_frame(result.table(), f"{result.method}: coefficients in TeV^-2")
+        print_frame(result.table(), f"{result.method}: {units}")
     console.print(f"-2 log L relative to the SM: {result.m2logl:.4g}", highlight=False)
     if result.logz is not None:
         console.print(f"log Z: {result.logz:.3f} +- {result.logz_error:.3f}", highlight=False)

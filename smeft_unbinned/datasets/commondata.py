@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -252,27 +252,45 @@ def _scales(record: _Record, n: int) -> Vector:
     return record.vector("scales", n)
 
 
-def experimental_covariance(sets: Sequence[CommonData], t0: Sequence[Vector] | None = None) -> Vector:
+def _rows(sets: Sequence[CommonData], t0: Sequence[Vector] | None) -> Iterator[tuple[str, slice, Vector]]:
+    """Yield name, place among all points, and shifts of every systematic of every dataset."""
+    ends = np.cumsum([d.data.size for d in sets])
+    for i, (dataset, end) in enumerate(zip(sets, ends, strict=True)):
+        here = slice(int(end) - dataset.data.size, int(end))
+        for name, row in zip(dataset.names, dataset.shifts(None if t0 is None else t0[i]), strict=True):
+            yield name, here, row
+
+
+def shared_sources(sets: Sequence[CommonData], t0: Sequence[Vector] | None = None) -> dict[str, Vector]:
+    """Return the systematics that are correlated across datasets, {name: shifts (n,) of all their points}.
+
+    t0 as in `experimental_covariance`.
+    """
+    n = sum(d.data.size for d in sets)
+    shared: dict[str, Vector] = {}
+    for name, here, row in _rows(sets, t0):
+        if name not in (*DIAGONAL, *WITHIN):
+            shared.setdefault(name, np.zeros(n))[here] = row
+    return shared
+
+
+def experimental_covariance(
+    sets: Sequence[CommonData], t0: Sequence[Vector] | None = None, leave_out: Sequence[str] = ()
+) -> Vector:
     """Return the covariance (n, n) of all points of all datasets, in their order.
 
     UNCORR and THEORYUNCORR add to the diagonal, CORR and THEORYCORR are correlated within a dataset, and a
-    source of any other name is one and the same in every dataset that carries it. With t0, one (n_i,) per
-    dataset, multiplicative uncertainties scale with it in place of the data (arXiv:0912.2276).
+    source of any other name is one and the same in every dataset that carries it, unless it is to be left
+    out. With t0, one (n_i,) per dataset, multiplicative uncertainties scale with it in place of the data
+    (arXiv:0912.2276).
     """
-    ends = np.cumsum([d.data.size for d in sets])
-    variance, sources = np.zeros(ends[-1]), []
-    shared: dict[str, Vector] = {}
-    for i, (dataset, end) in enumerate(zip(sets, ends, strict=True)):
-        here = slice(end - dataset.data.size, end)
-        variance[here] += dataset.statistical**2
-        for name, row in zip(dataset.names, dataset.shifts(None if t0 is None else t0[i]), strict=True):
-            if name in DIAGONAL:
-                variance[here] += row**2
-            elif name in WITHIN:
-                source = np.zeros(ends[-1])
-                source[here] = row
-                sources.append(source)
-            else:
-                shared.setdefault(name, np.zeros(ends[-1]))[here] = row
-    stacked = np.array([*sources, *shared.values()]).reshape(-1, ends[-1])
+    variance = np.concatenate([d.statistical**2 for d in sets])
+    sources = [row for name, row in shared_sources(sets, t0).items() if name not in leave_out]
+    for name, here, row in _rows(sets, t0):
+        if name in DIAGONAL:
+            variance[here] += row**2
+        elif name in WITHIN:
+            sources.append(np.zeros(variance.size))
+            sources[-1][here] = row
+    stacked = np.array(sources).reshape(-1, variance.size)
     return np.asarray(np.diag(variance) + stacked.T @ stacked)

@@ -1,8 +1,9 @@
 """Binned measurements with a Gaussian likelihood: -2 log L = (d - t)^T V^-1 (d - t), zero at the SM.
 
-The theory t(c) is a quadratic form per bin. With the Cholesky factor V = L L^T, data and theory are
-whitened once, r = L^-1 (d - t(0)) and s(c) = L^-1 (t(c) - t(0)), so that
--2 log L(c) = s . (s - 2 r), without the large numbers that cancel in the difference of two chi2.
+The theory is t(c) + sum_k theta_k s_k, a quadratic form in the coefficients per bin and a shift s_k per
+nuisance parameter. With the Cholesky factor V = L L^T, data and theory are
+whitened once, r = L^-1 (d - t(0)) and s(c, theta) = L^-1 (t(c) - t(0) + sum_k theta_k s_k), so that
+-2 log L = s . (s - 2 r), without the large numbers that cancel in the difference of two chi2.
 """
 
 from __future__ import annotations
@@ -18,8 +19,25 @@ from scipy.linalg import block_diag, solve_triangular
 
 from ..errors import InputError, nearest
 from ..operators import translate
-from ..polynomial import Array, Point, Polynomial, as_point, check_operators, homogeneous, namespace, unpack
-from .commondata import CommonData, TheoryTable, experimental_covariance, read_commondata, read_theory
+from ..polynomial import (
+    Array,
+    Point,
+    Polynomial,
+    as_point,
+    check_operators,
+    convert,
+    homogeneous,
+    namespace,
+    unpack,
+)
+from .commondata import (
+    CommonData,
+    TheoryTable,
+    experimental_covariance,
+    read_commondata,
+    read_theory,
+    shared_sources,
+)
 
 _SINGULAR = 1e-7
 """Fraction of a standard deviation that the other points must leave free; less is lost in rounding."""
@@ -33,6 +51,11 @@ class GaussianDataset:
     theory: Polynomial with batch (n,), same units, in c/Lambda^2 (TeV^-2).
     covariance: (n, n), squared units, symmetric and positive definite.
     basis: of the operators, "smefit" or "warsaw". metadata: anything of JSON types.
+    nuisances: {name: (n,)}, by how much the theory shifts at one standard deviation of each nuisance
+        parameter, in the units of the data. What they describe must not be in the covariance too.
+
+    Points are over `parameters`: the operators, then the nuisances, for which -2 log L has no constraint
+    (`Likelihood` adds it). `shifts` holds the (K, n) shifts.
     Raises InputError for shapes that do not match, entries that are not finite, and a covariance that is not
     symmetric or not positive definite.
     """
@@ -46,6 +69,7 @@ class GaussianDataset:
         *,
         basis: str = "smefit",
         metadata: Mapping[str, Any] | None = None,
+        nuisances: Mapping[str, Array] | None = None,
     ) -> None:
         self.name, self.basis, self.metadata = str(name), basis, dict(metadata or {})
         self.operators = theory.operators
@@ -57,7 +81,24 @@ class GaussianDataset:
         self._residual = solve_triangular(factor, self.data - coefficients[:, 0], lower=True)  # r, (n,)
         whitened = solve_triangular(factor, coefficients, lower=True)
         whitened[:, 0] = 0.0
-        self._shift = Polynomial(self.operators, whitened)  # s(c)
+        self._shift = Polynomial(self.operators, whitened)  # s(c, 0)
+        self._set_nuisances(nuisances or {}, factor)
+
+    def _set_nuisances(self, nuisances: Mapping[str, Array], factor: np.ndarray) -> None:
+        n = self.data.size
+        self.nuisances = check_operators(nuisances)
+        both = [name for name in self.nuisances if name in self.operators]
+        if both:
+            raise InputError(f"{self.name}: {', '.join(both)} is an operator and a nuisance; rename one")
+        for name, shift in nuisances.items():
+            if np.shape(shift) != (n,) or not np.all(np.isfinite(shift)):
+                raise InputError(
+                    f"{self.name}: the shifts of nuisance {name!r} must be {n} finite numbers, one per "
+                    f"point, got shape {np.shape(shift)}"
+                )
+        self.parameters = (*self.operators, *self.nuisances)
+        self.shifts = np.array([nuisances[k] for k in self.nuisances], dtype=float).reshape(-1, n)
+        self._response = solve_triangular(factor, self.shifts.T, lower=True)  # ds/dtheta, (n, K)
 
     def _factor(self) -> np.ndarray:
         n = self.data.size
@@ -93,26 +134,30 @@ class GaussianDataset:
         )
 
     def __repr__(self) -> str:
-        return f"GaussianDataset({self.name}; {self.data.size} points; {', '.join(self.operators)})"
+        return f"GaussianDataset({self.name}; {self.data.size} points; {', '.join(self.parameters)})"
 
     def __len__(self) -> int:
         return int(self.data.size)
 
-    def _shifted(self, c: Point) -> tuple[Any, Array, Array, Array]:
-        """Return the namespace, c as an array, s(c) of shape (..., n), and r."""
-        point = as_point(c, self.operators)
-        shift = self._shift.evaluate(point)
+    def _shifted(self, c: Point) -> tuple[Any, Array, Array, Array, Array]:
+        """Return the namespace, the operators' part of a point, s of shape (..., n), r, and ds/dtheta."""
+        point = as_point(c, self.parameters)
+        k = len(self.operators)
+        shift = self._shift.evaluate(point[..., :k])
         xp = namespace(shift)
-        return xp, point, shift, xp.asarray(self._residual, dtype=shift.dtype)
+        response = xp.asarray(self._response, dtype=shift.dtype)
+        if self.nuisances:
+            shift = shift + xp.matmul(convert(xp, point[..., k:], shift.dtype), response.T)
+        return xp, point[..., :k], shift, xp.asarray(self._residual, dtype=shift.dtype), response
 
     def m2logl(self, c: Point) -> Array:
-        """Return -2 log L minus its SM value at c (mapping by name, or (..., n_operators)): shape (...)."""
-        xp, _, shift, residual = self._shifted(c)
+        """Return -2 log L minus its SM value at c (mapping by name, or (..., p)): shape (...)."""
+        xp, _, shift, residual, _ = self._shifted(c)
         return xp.sum(shift * (shift - 2.0 * residual), axis=-1)
 
     def chi2(self, c: Point) -> Array:
         """Return the absolute (d - t)^T V^-1 (d - t) at c: shape (...)."""
-        xp, _, shift, residual = self._shifted(c)
+        xp, _, shift, residual, _ = self._shifted(c)
         return xp.sum((residual - shift) ** 2, axis=-1)
 
     def _contracted(self, xp: Any, shift: Array, residual: Array) -> Array:
@@ -121,18 +166,27 @@ class GaussianDataset:
         return unpack(xp.tensordot(2.0 * (shift - residual), whitened, axes=([-1], [0])))
 
     def gradient(self, c: Point) -> Array:
-        """Return the derivatives of m2logl by c: shape (..., n_operators)."""
-        xp, point, shift, residual = self._shifted(c)
+        """Return the derivatives of m2logl by the parameters: shape (..., p)."""
+        xp, point, shift, residual, response = self._shifted(c)
         matrix = self._contracted(xp, shift, residual)
-        x = xp.asarray(homogeneous(point), dtype=shift.dtype)
-        return 2.0 * xp.matmul(matrix[..., 1:, :], x[..., None])[..., 0]
+        x = convert(xp, homogeneous(point), shift.dtype)
+        slope = 2.0 * xp.matmul(matrix[..., 1:, :], x[..., None])[..., 0]
+        if not self.nuisances:
+            return slope
+        return xp.concat([slope, 2.0 * xp.matmul(shift - residual, response)], axis=-1)
 
     def hessian(self, c: Point) -> Array:
-        """Return the second derivatives of m2logl by c: shape (..., n_operators, n_operators)."""
-        xp, point, shift, residual = self._shifted(c)
+        """Return the second derivatives of m2logl by the parameters: shape (..., p, p)."""
+        xp, point, shift, residual, response = self._shifted(c)
         slope = self._shift.gradient(point)  # (..., n, n_operators)
         curvature = self._contracted(xp, shift, residual)[..., 1:, 1:]
-        return 2.0 * (xp.matmul(xp.matrix_transpose(slope), slope) + curvature)
+        corner = xp.matmul(xp.matrix_transpose(slope), slope) + curvature
+        if not self.nuisances:
+            return 2.0 * corner
+        mixed = xp.matmul(response.T, slope)  # (..., K, n_operators)
+        own = xp.zeros_like(mixed[..., :1]) + xp.matmul(response.T, response)
+        top = xp.concat([corner, xp.matrix_transpose(mixed)], axis=-1)
+        return 2.0 * xp.concat([top, xp.concat([mixed, own], axis=-1)], axis=-2)
 
     def in_basis(self, target: str) -> GaussianDataset:
         """Return the dataset in the coefficients of another basis.
@@ -143,7 +197,13 @@ class GaussianDataset:
             return self
         theory = translate(self.theory, self.basis, target).dense()
         return GaussianDataset(
-            self.name, self.data, theory, self.covariance, basis=target, metadata=self.metadata
+            self.name,
+            self.data,
+            theory,
+            self.covariance,
+            basis=target,
+            metadata=self.metadata,
+            nuisances=dict(zip(self.nuisances, self.shifts, strict=True)),
         )
 
     @classmethod
@@ -160,6 +220,7 @@ class GaussianDataset:
         default_order: str = "LO",
         name: str = "binned",
         operators: Sequence[str] | None = None,
+        nuisances: Sequence[str] = (),
     ) -> GaussianDataset:
         """Load datasets in the format of SMEFiT as one measurement with the full covariance.
 
@@ -174,6 +235,9 @@ class GaussianDataset:
         operators: the coefficients of the fit. Other operators of the tables are set to zero, as SMEFiT does;
             metadata["operators_set_to_zero"] lists them, metadata["operators_without_effect"] lists names
             that no table knows. None keeps every operator of the tables.
+        nuisances: names of systematics, correlated across datasets, that become nuisance parameters with
+            explicit shifts in place of a part of the covariance. metadata["correlated_systematics"] lists
+            all there are. Profiled over them with unit constraints, -2 log L is that of the full covariance.
         Raises InputError for datasets that are missing (all of them at once) and files that cannot be used.
         """
         entries = _entries(datasets, default_order)
@@ -182,7 +246,10 @@ class GaussianDataset:
         wanted = tuple(found) if operators is None else check_operators(operators)
         kept = tuple(o for o in wanted if o in found)
         t0 = [t.sm for t in tables] if use_t0 else None
-        covariance = experimental_covariance(sets, t0) + block_diag(*(t.covariance for t in tables))
+        shared = shared_sources(sets, t0)
+        explicit = {k: shared[k] for k in _known(nuisances, list(shared))}
+        covariance = experimental_covariance(sets, t0, leave_out=tuple(explicit))
+        covariance += block_diag(*(t.covariance for t in tables))
         coefficients = [_packed(t, kept, use_quad, use_multiplicative_prescription) for t in tables]
         metadata = {
             "datasets": [
@@ -200,10 +267,19 @@ class GaussianDataset:
             "use_multiplicative_prescription": use_multiplicative_prescription,
             "operators_set_to_zero": [o for o in found if o not in kept],
             "operators_without_effect": [o for o in wanted if o not in found],
+            "correlated_systematics": list(shared),
         }
         data = np.concatenate([d.data for d in sets])
         theory = Polynomial(kept, np.concatenate(coefficients))
-        return cls(name, data, theory, covariance, basis="smefit", metadata=metadata)
+        try:
+            return cls(name, data, theory, covariance, basis="smefit", metadata=metadata, nuisances=explicit)
+        except InputError as error:
+            if not explicit or "not positive definite" not in str(error):
+                raise
+            raise InputError(
+                f"{error}. Without {', '.join(explicit)}, now nuisance parameters, some point has no "
+                "uncertainty of its own left; leave them in the covariance"
+            ) from None
 
 
 Dataset = str | Mapping[str, Any]
@@ -215,6 +291,18 @@ class _Entry:
     name: str
     order: str
     theory_cov: str = "current"
+
+
+def _known(nuisances: Sequence[str], systematics: Sequence[str]) -> tuple[str, ...]:
+    """Return the names; raise InputError for one that is no systematic correlated across datasets."""
+    names = check_operators(nuisances)
+    for name in names:
+        if name not in systematics:
+            raise InputError(
+                f"{name!r} is no systematic of these datasets that is correlated by name; they have "
+                f"{', '.join(systematics) or 'none'}.{nearest(name, systematics)}"
+            )
+    return names
 
 
 def _entries(datasets: Dataset | Sequence[Dataset], default_order: str) -> list[_Entry]:

@@ -8,7 +8,12 @@ from ..polynomial import Array, Point
 
 
 class Dataset(Protocol):
-    """One term of a likelihood. -2 log L is zero at the SM, c in TeV^-2 (mapping or (..., n))."""
+    """One term of a likelihood. -2 log L is zero at the SM, c in TeV^-2 (mapping or (..., n)).
+
+    A dataset may also have `nuisances`, the names of K nuisance parameters, and `parameters`, the operators
+    followed by the nuisances. Points are then mappings by name or (..., n + K), -2 log L holds no constraint
+    of the nuisances, and it is zero where they and the coefficients are.
+    """
 
     name: str
     operators: tuple[str, ...]
@@ -25,3 +30,13 @@ class Dataset(Protocol):
 
     def in_basis(self, target: str) -> Dataset:
         """Return the same data as a function of the coefficients of another basis."""
+
+
+def nuisances_of(dataset: object) -> tuple[str, ...]:
+    """Return the names of the nuisance parameters of a dataset, () for one that knows none."""
+    return tuple(getattr(dataset, "nuisances", ()))
+
+
+def parameters_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the names of all that the -2 log L of a dataset depends on, in the order of its points."""
+    return (*dataset.operators, *nuisances_of(dataset))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
+from ..errors import NonPositiveRatio
 from ..likelihood import Likelihood
 
 REACH = 2.0 ** np.arange(8)
@@ -35,17 +36,27 @@ class Scaled:
 
 
 def descend(function: Scaled, start: np.ndarray) -> np.ndarray:
-    """Return the minimum that a trust-region Newton method reaches from a start."""
+    """Return the minimum that a trust-region Newton method reaches from a start.
+
+    Where -2 log L falls without end and its derivatives are no longer finite, that is the start itself.
+    """
     newton: Any = optimize.minimize
-    found = newton(
-        function.value, start, jac=function.gradient, hess=function.hessian, method="trust-exact",
-        options={"gtol": 1e-6, "maxiter": 500},
-    )  # fmt: skip
+    try:
+        found = newton(
+            function.value, start, jac=function.gradient, hess=function.hessian, method="trust-exact",
+            options={"gtol": 1e-6, "maxiter": 500},
+        )  # fmt: skip
+    except NonPositiveRatio:
+        raise
+    except (ValueError, np.linalg.LinAlgError):  # scipy's words for a matrix that is not finite
+        return start
     return np.asarray(found.x)
 
 
 def minima(function: Scaled, origin: np.ndarray) -> list[np.ndarray]:
     """Return the distinct minima reached from the origin and from every basin seen along one coefficient.
+
+    Nuisance parameters have no starts of their own: their minimum is near that of their constraint.
 
     The smallest comes first. r = 1 + l c + q c^2 is one at c = -l/q again, so a second minimum is common, and
     so is a stationary origin between two minima where an operator does not interfere with the SM.
@@ -60,7 +71,7 @@ def minima(function: Scaled, origin: np.ndarray) -> list[np.ndarray]:
 
 def _starts(function: Scaled, origin: np.ndarray) -> list[np.ndarray]:
     starts = []
-    for i in range(len(origin)):
+    for i in range(len(function.likelihood.operators)):
         for sign in (1.0, -1.0):
             points = np.repeat(origin[None], len(REACH), axis=0)
             points[:, i] += sign * REACH

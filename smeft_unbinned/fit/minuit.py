@@ -22,7 +22,7 @@ from ..likelihood import Likelihood
 from ..polynomial import as_point
 from .descent import Scaled, minima
 from .profile import interval_end
-from .provenance import caveats, provenance
+from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
 from .result import FitResult, check_level
 
 _NO_CURVATURE = 1e4
@@ -38,8 +38,10 @@ def minimise(
 ) -> FitResult:
     """Return the best fit, its covariance, and profile intervals at the given levels.
 
-    start: coefficients in TeV^-2 where the search begins; default the SM. Further starts lie where -2 log L
-        falls again along one coefficient; other minima found are named in `messages`.
+    Nuisance parameters are fitted with the coefficients; `likelihood.profiled()` takes them out of the fit.
+
+    start: coefficients in TeV^-2, and nuisances, where the search begins; default the SM. Further starts lie
+        where -2 log L falls again along one coefficient; other minima found are named in `messages`.
     levels: confidence levels whose intervals are stored; others are computed on demand. An interval is the
         connected one around the best fit.
     Raises InputError when -2 log L is not finite at the start and when a direction is not constrained at all.
@@ -47,7 +49,7 @@ def minimise(
     """
     for level in levels:
         check_level(level)
-    names = likelihood.operators
+    names, before = likelihood.parameters, counters(likelihood)
     origin = np.array(as_point(start or {}, names), dtype=float)
     value = float(likelihood.m2logl(origin))
     if not np.isfinite(value):
@@ -76,14 +78,18 @@ def minimise(
     stored: dict[float, pd.DataFrame] = {}
     if minuit.valid:
         stored = {float(level): intervals(level) for level in levels}
-        for level, frame in stored.items():
-            failed = [str(n) for n in frame.index[frame.isna().any(axis=1)]]
+        for level, table in stored.items():
+            failed = [str(n) for n in table.index[table.isna().any(axis=1)]]
             if failed:
                 messages.append(f"found no {level:.0%} interval for {', '.join(failed)}")
+    values = {k: float(v) for k, v in likelihood.coefficients(best).items()}
+    frame = pd.DataFrame(covariance, index=list(names), columns=list(names))
+    errors = pd.Series(np.sqrt(np.diag(frame)), index=frame.index)
+    messages += [*pulls(likelihood, values, errors), *met(likelihood, before)]
     return FitResult(
         method="minuit",
-        best={k: float(v) for k, v in likelihood.coefficients(best).items()},
-        covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
+        best=values,
+        covariance=frame,
         m2logl=float(likelihood.m2logl(best)),
         valid=bool(minuit.valid) and not flat,
         messages=(*messages, *caveats(likelihood)),
@@ -95,6 +101,7 @@ def minimise(
             start={n: float(x) for n, x in zip(names, origin, strict=True)},
         ),
         interval_function=intervals if minuit.valid else None,
+        nuisances=tuple(n for n in nuisances_in(likelihood) if n in values),
     )
 
 
@@ -105,7 +112,7 @@ def _others(function: Scaled, found: list[np.ndarray], level: float) -> list[str
     if not near:
         return []
     point = near[0] * function.scale
-    terms = zip(function.likelihood.operators, point, strict=True)
+    terms = zip(function.likelihood.parameters, point, strict=True)
     text = ", ".join(f"{n} = {x:.3g}" for n, x in terms)
     return [
         f"{len(near)} more minima within {level:.0%}, the lowest at {text} "
@@ -122,7 +129,7 @@ def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
     diagonal = np.diag(likelihood.hessian(origin))
     scale = np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
     rise = likelihood.m2logl(origin + np.diag(scale)) - likelihood.m2logl(origin)  # one by the curvature
-    for i, name in enumerate(likelihood.operators):
+    for i, name in enumerate(likelihood.parameters):
         if scale[i] == 0 or diagonal[i] <= 1e-12 * max(diagonal.max(), 1e-300) or not rise[i] < _NO_CURVATURE:
             distance = _distance(likelihood, origin, np.eye(len(origin))[i], 2.0 ** np.arange(-20, 40))
             if distance is None:
@@ -153,6 +160,9 @@ def _covariance(
     order (an operator that enters only squared, in Asimov data) profile intervals are as good as ever.
     """
     hessian = likelihood.hessian(best)
+    if not np.isfinite(hessian).all():
+        message = "-2 log L falls without end: its second derivatives where the search ended are not finite"
+        return np.full_like(hessian, np.nan), True, [message]
     least = np.sqrt(2.0) / scale
     d = np.sqrt(np.abs(np.diag(hessian)))
     d = np.where(d > 1e-4 * least, d, least)
@@ -162,7 +172,7 @@ def _covariance(
     direction = vectors[:, 0] / d
     flat = _distance(likelihood, best, direction, 2.0 ** np.arange(-10, 11)) is None
     direction /= direction[np.argmax(np.abs(direction))]
-    terms = zip(direction, likelihood.operators, strict=True)
+    terms = zip(direction, likelihood.parameters, strict=True)
     text = " ".join(f"{x:+.2g} {n}" for x, n in terms if abs(x) > 0.05)
     if flat:
         message = f"no dataset constrains the direction {text}: a flat direction; fix one of these"
@@ -178,7 +188,7 @@ def _intervals(function: Scaled, minuit: Minuit, covariance: np.ndarray, level: 
     if not np.isfinite(scaled).all():  # no curvature somewhere: start from the sizes of single coefficients
         scaled = np.eye(len(scale))
     rows: dict[str, list[float]] = {}
-    for i, name in enumerate(function.likelihood.operators):
+    for i, name in enumerate(function.likelihood.parameters):
         delta = float(stats.chi2.ppf(level, 1))
         ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
         if None in ends:

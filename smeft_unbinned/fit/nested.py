@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..constraints import ConstraintTerm, check_bounds
 from ..errors import InputError, require
-from ..likelihood import Likelihood, check_bounds
+from ..likelihood import Likelihood
 from ..storage import make_folder
 from .minuit import minimise
-from .provenance import caveats, provenance
+from .prior import Prior
+from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
 from .result import FitResult
 
 PRIOR_SIGMAS = 8.0
@@ -41,15 +43,20 @@ def sample(
     log_dir: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> FitResult:
-    """Sample the posterior with a flat prior in a box.
+    """Sample the posterior with a flat prior of the coefficients in a box.
 
-    bounds: (lower, upper) in TeV^-2 by name; default those of the likelihood, and for the remaining ones
-        eight Hesse errors around the best fit (recorded in the result).
+    Nuisance parameters are sampled along, a constrained one with its constraint as prior, so that the
+    evidence is that of the data alone; `likelihood.profiled()` is sampled with them at their minimum.
+
+    bounds: (lower, upper) by name, in TeV^-2 for coefficients; default those of the likelihood, and for the
+        remaining ones eight Hesse errors around the best fit (recorded in the result). A nuisance without
+        constraint needs a range, and one with a constraint is cut to it.
     nlive: live points; frac_remain: stop when the remainder holds this fraction of the evidence.
     seed: of the sampler, which draws from numpy's global generator; that generator is left as it was found.
     log_dir: folder of the sampler's own records, one subfolder for each fit and its settings, from which the
         same call resumes an interrupted run, or takes the result of a finished one; max_calls may differ.
-    Raises InputError without UltraNest, for an empty range, and when -2 log L is not finite anywhere.
+    Raises InputError without UltraNest, for an empty range, for a nuisance without constraint and range, and
+    when -2 log L is not finite anywhere.
     """
     ultranest = require("ultranest", "nested")
     if nlive < 1 or not 0 < frac_remain < 1 or not 0 <= seed < 2**32:
@@ -57,29 +64,29 @@ def sample(
             f"nlive must be positive, frac_remain between 0 and 1, and seed between 0 and 2^32 - 1; "
             f"got {nlive}, {frac_remain} and {seed}"
         )
-    names = likelihood.operators
-    box = _box(likelihood, {**likelihood.bounds, **(bounds or {})})
-    lower, width = box[:, 0], box[:, 1] - box[:, 0]
+    names = likelihood.parameters
+    prior = _prior(likelihood, {**likelihood.bounds, **(bounds or {})})
+    before = counters(likelihood)
 
     def log_likelihood(c: np.ndarray) -> np.ndarray:
-        value = -0.5 * np.asarray(likelihood.m2logl(c))
+        value = -0.5 * _without_constraints(likelihood, c)
         slope = -1e10 * np.sum(np.abs(c), axis=-1)  # keeps even an undefined region sloping
         return np.where(np.isfinite(value), value, WORST + slope)
 
-    start = float(likelihood.m2logl(lower + 0.5 * width))
+    start = float(likelihood.m2logl(prior.transform(np.full(len(names), 0.5))))
     if not np.isfinite(start):
         raise InputError(f"-2 log L is {start} in the centre of the prior box; check data and ranges")
     settings = {"nlive": nlive, "seed": seed, "frac_remain": frac_remain}
     folder = None
     if log_dir is not None:
-        folder = str(make_folder(Path(log_dir) / _identity(likelihood, box, settings)))
+        folder = str(make_folder(Path(log_dir) / _identity(likelihood, prior, settings)))
         if (Path(folder) / FINISHED).exists():
             return FitResult.load(Path(folder) / FINISHED)
     with _seeded(seed), _quiet(progress):
         sampler = ultranest.ReactiveNestedSampler(
             list(names),
             log_likelihood,
-            transform=lambda u: lower + u * width,
+            transform=prior.transform,
             vectorized=True,
             log_dir=folder,
             resume="resume" if folder is not None else "overwrite",
@@ -93,23 +100,34 @@ def sample(
             show_status=progress,
             viz_callback=False,
         )
-    result = _result(likelihood, outcome, box, **settings)
+    result = _result(likelihood, outcome, prior, before, **settings)
     if folder is not None and max_calls is None:
         result.save(Path(folder) / FINISHED)
     return result
 
 
-def _identity(likelihood: Likelihood, box: np.ndarray, settings: Mapping[str, Any]) -> str:
+def _without_constraints(likelihood: Likelihood, c: np.ndarray) -> np.ndarray:
+    """Return -2 log L (...) without the constraints of free nuisances, which are their prior."""
+    value = np.asarray(likelihood.m2logl(c))
+    if not likelihood.nuisances:
+        return value
+    term = ConstraintTerm({n: likelihood.constraints[n] for n in likelihood.nuisances})
+    where = [likelihood.parameters.index(n) for n in term.parameters]
+    return np.asarray(value - term.m2logl(c[..., where]))
+
+
+def _identity(likelihood: Likelihood, prior: Prior, settings: Mapping[str, Any]) -> str:
     """Return a short hash of all that the run depends on: a record of any other run is not resumed.
 
     Binned datasets have no checksums, and options such as fixed coefficients are in none; the values of the
     likelihood at a few points of the box stand for them.
     """
     fractions = (np.arange(PROBES) + 0.5)[:, None] / PROBES
-    values = np.asarray(likelihood.m2logl(box[:, 0] + fractions * (box[:, 1] - box[:, 0])))
+    points = prior.transform(np.repeat(fractions, len(prior.names), axis=1))
+    values = np.asarray(likelihood.m2logl(points))
     content = {
-        "operators": list(likelihood.operators),
-        "box": box.tolist(),
+        "parameters": list(likelihood.parameters),
+        "prior": prior.record(),
         "datasets": provenance(likelihood, ())["datasets"],
         "values": [f"{value:.10g}" for value in values],
         **settings,
@@ -117,8 +135,14 @@ def _identity(likelihood: Likelihood, box: np.ndarray, settings: Mapping[str, An
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    check_bounds(bounds, likelihood.operators)
+def _prior(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> Prior:
+    check_bounds(bounds, likelihood.parameters)
+    constraints = {n: likelihood.constraints[n] for n in likelihood.nuisances}
+    loose = [n for n, pair in constraints.items() if pair is None and n not in bounds]
+    if loose:
+        raise InputError(
+            f"no prior is given for the nuisance {', '.join(loose)}: it has no constraint; give bounds"
+        )
     missing = [name for name in likelihood.operators if name not in bounds]
     if missing:
         fit = minimise(likelihood, levels=())
@@ -129,21 +153,33 @@ def _box(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> n
             )
         half = PRIOR_SIGMAS * fit.errors
         bounds = {**{n: (fit.best[n] - half[n], fit.best[n] + half[n]) for n in missing}, **bounds}
-    return np.array([bounds[name] for name in likelihood.operators], dtype=float)
+    return Prior.of(likelihood.parameters, bounds, constraints)
+
+
+def _best(likelihood: Likelihood, outcome: Mapping[str, Any]) -> np.ndarray:
+    """Return the point of smallest -2 log L, for which the sampler did not look where a prior is Gaussian."""
+    found = np.asarray(outcome["maximum_likelihood"]["point"])
+    if not likelihood.nuisances:
+        return found
+    points = np.concatenate([found[None], np.asarray(outcome["samples"])])
+    return np.asarray(points[np.argmin(np.asarray(likelihood.m2logl(points)))])
 
 
 def _result(
-    likelihood: Likelihood, outcome: Mapping[str, Any], box: np.ndarray, **settings: Any
+    likelihood: Likelihood,
+    outcome: Mapping[str, Any],
+    prior: Prior,
+    before: tuple[int, int],
+    **settings: Any,
 ) -> FitResult:
-    names = likelihood.operators
+    names = likelihood.parameters
     free = np.asarray(outcome["samples"])
     values = likelihood.coefficients(free)
     samples = pd.DataFrame({k: np.asarray(v) for k, v in values.items()})
-    best = np.asarray(outcome["maximum_likelihood"]["point"])
+    best = _best(likelihood, outcome)
+    at_best = {k: float(v) for k, v in likelihood.coefficients(best).items()}
     messages = []
-    near_edge = (np.quantile(free, [0.005, 0.995], axis=0).T - box) * [1, -1] / np.ptp(box, axis=1)[:, None]
-    cut = [n for n, edge in zip(names, near_edge, strict=True) if edge.min() < 0.005]
-    if cut:
+    if cut := prior.cut(free):
         messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
     ess = float(outcome["ess"])
     if ess < 100 * len(names):
@@ -151,19 +187,25 @@ def _result(
     if count := likelihood.non_positive(best):
         messages.append(f"{count} events have a ratio that is not positive at the best point")
     settings |= {"ncall": int(outcome["ncall"]), "ess": ess}
-    settings["prior"] = {n: [float(a), float(b)] for n, (a, b) in zip(names, box, strict=True)}
+    settings["prior"] = prior.record()
     covariance = np.atleast_2d(np.cov(free.T))
     return FitResult(
         method="ultranest",
-        best={k: float(v) for k, v in likelihood.coefficients(best).items()},
+        best=at_best,
         covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
         m2logl=float(likelihood.m2logl(best)),
         valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
-        messages=(*messages, *caveats(likelihood)),
+        messages=(
+            *messages,
+            *pulls(likelihood, at_best),
+            *met(likelihood, before),
+            *caveats(likelihood),
+        ),
         samples=samples,
         logz=float(outcome["logz"]),
         logz_error=float(outcome["logzerr"]),
         provenance=provenance(likelihood, ("ultranest", "numpy"), **settings),
+        nuisances=tuple(n for n in nuisances_in(likelihood) if n in at_best),
     )
 
 

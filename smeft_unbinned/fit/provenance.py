@@ -1,10 +1,14 @@
-"""What a fit result records about where it came from."""
+"""What a fit result records about where it came from, and what it says about the datasets it met."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import pandas as pd
+
+from ..datasets.protocol import nuisances_of
 from ..likelihood import Likelihood
 from ..operators import expressible
 from ..version import __version__
@@ -32,6 +36,48 @@ def caveats(likelihood: Likelihood) -> list[str]:
     return found
 
 
+def nuisances_in(likelihood: Likelihood) -> tuple[str, ...]:
+    """Return every nuisance of the datasets, free, fixed or profiled."""
+    return tuple(dict.fromkeys(name for d in likelihood.datasets for name in nuisances_of(d)))
+
+
+def counters(likelihood: Likelihood) -> tuple[int, int]:
+    """Return how often ratios were not positive, and nuisances without a minimum, in all values so far."""
+    penalised = sum(int(getattr(d, "penalised", 0)) for d in likelihood.datasets)
+    return penalised, int(getattr(likelihood, "unconverged", 0))
+
+
+def met(likelihood: Likelihood, before: tuple[int, int]) -> list[str]:
+    """Return what to say about the values since `counters` gave these numbers."""
+    ratios, points = (now - then for now, then in zip(counters(likelihood), before, strict=True))
+    found = []
+    if ratios > 0:
+        found.append(
+            f"{ratios} ratios that are not positive were met during the fit and counted as a large penalty"
+        )
+    if points > 0:
+        found.append(f"at {points} points of the fit no minimum over the nuisances was found")
+    return found
+
+
+def pulls(likelihood: Likelihood, best: Mapping[str, float], errors: pd.Series | None = None) -> list[str]:
+    """Return which constrained nuisances lie beyond two of their errors, or are known much better now.
+
+    best: by name. errors: of a fit, by name, at most half of which of the constraint is told.
+    """
+    far, narrow = [], []
+    for name, pair in likelihood.constraints.items():
+        if pair is None or name in likelihood.fixed or name not in best:
+            continue
+        pull = (best[name] - pair[0]) / pair[1]
+        if abs(pull) > 2:
+            far.append(f"{name} by {pull:+.1f}")
+        if errors is not None and name in errors.index and errors[name] < 0.5 * pair[1]:
+            narrow.append(f"{name} to {errors[name] / pair[1]:.2g}")
+    found = [f"pulled beyond two errors of the constraint: {', '.join(far)}"] if far else []
+    return found + ([f"constrained by the data, in errors before: {', '.join(narrow)}"] if narrow else [])
+
+
 def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: Any) -> dict[str, Any]:
     """Return versions, the datasets with their checksums, the basis, and the settings of the fit."""
     versions = {"smeft-unbinned": __version__}
@@ -44,6 +90,10 @@ def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: An
     for d in likelihood.datasets:
         metadata = getattr(d, "metadata", {})
         datasets[d.name] = {"operators": list(d.operators), "checksums": metadata.get("checksums", {})}
+        if own := nuisances_of(d):
+            datasets[d.name]["nuisances"] = list(own)
+    constraints = {k: pair if pair is None else list(pair) for k, pair in likelihood.constraints.items()}
+    profiled = [k for k in constraints if k not in (*likelihood.nuisances, *likelihood.fixed)]
     return {
         "versions": versions,
         "basis": likelihood.basis,
@@ -52,5 +102,6 @@ def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: An
         "fixed": dict(likelihood.fixed),
         "dependent": {k: dict(v) for k, v in likelihood.dependent.items()},
         "bounds": {k: list(v) for k, v in likelihood.bounds.items()},
+        **({"constraints": constraints, "profiled": profiled} if constraints else {}),
         **settings,
     }

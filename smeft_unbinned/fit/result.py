@@ -30,17 +30,18 @@ def check_level(level: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """The outcome of `minimise` or `sample`; coefficients in TeV^-2.
+    """The outcome of `minimise` or `sample`; coefficients in TeV^-2, nuisances in their own units.
 
     method: "minuit" or "ultranest".
-    best: the point of smallest -2 log L, by name; dependent and fixed coefficients included.
-    covariance: frame over the free coefficients.
+    best: the point of smallest -2 log L, by name; dependent, fixed and profiled parameters included.
+    covariance: frame over the `parameters` of the fit: free coefficients, after them free nuisances.
     m2logl: -2 log L at `best`, relative to the SM.
     valid: whether the fit converged; `messages` say what is wrong or worth knowing.
-    samples: posterior samples, one column per coefficient (ultranest), or None.
+    samples: posterior samples, one column per parameter (ultranest), or None.
     logz, logz_error: evidence relative to the SM likelihood (ultranest), or None.
     stored_intervals: frames with columns lower and upper by level.
     provenance: seeds, versions, dataset checksums, settings.
+    nuisances: names of the nuisance parameters in `best`, free, fixed or profiled.
 
     The mappings are read-only. A pickled or copied result keeps everything but the means to compute intervals
     at further levels.
@@ -58,6 +59,7 @@ class FitResult:
     stored_intervals: Mapping[float, pd.DataFrame] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     interval_function: IntervalFunction | None = field(default=None, repr=False, compare=False)
+    nuisances: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -80,6 +82,11 @@ class FitResult:
     @property
     def operators(self) -> tuple[str, ...]:
         """The free coefficients."""
+        return tuple(name for name in self.covariance.index if name not in self.nuisances)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What was free in the fit: the coefficients, then the nuisances."""
         return tuple(self.covariance.index)
 
     @property
@@ -136,6 +143,8 @@ class FitResult:
             "best": dict(self.best),
             "m2logl": self.m2logl,
             "operators": list(self.operators),
+            "nuisances": list(self.nuisances),
+            "parameters": list(self.parameters),
             "covariance": self.covariance.to_numpy().tolist(),
             "intervals": {
                 f"{level:.10g}": {"method": f.attrs.get("method", ""), **f.to_dict("index")}
@@ -171,7 +180,10 @@ class FitResult:
 
     @classmethod
     def _from(cls, content: dict[str, Any]) -> FitResult:
-        names = content["operators"]
+        names = content.get("parameters", content["operators"])  # files without nuisances lack the former
+        nuisances = tuple(content.get("nuisances", ()))
+        if [n for n in names if n not in nuisances] != content["operators"]:
+            raise ValueError("operators and parameters do not agree")
         intervals = {}
         for level, rows in content["intervals"].items():
             method = rows.pop("method")
@@ -192,30 +204,33 @@ class FitResult:
             logz_error=content["logz_error"],
             stored_intervals=intervals,
             provenance=content["provenance"],
+            nuisances=nuisances,
         )
 
     def save_smefit(self, path: str | os.PathLike[str]) -> None:
         """Write SMEFiT's fit_results.json: samples, logz, max_loglikelihood, best_fit_point, free_parameters.
 
         A minimised result has no posterior: its best point stands as the one sample, and logz is null.
+        Nuisance parameters, which SMEFiT does not know, are left out.
         """
-        samples = pd.DataFrame([dict(self.best)]) if self.samples is None else self.samples
+        best = {name: value for name, value in self.best.items() if name not in self.nuisances}
+        samples = pd.DataFrame([best]) if self.samples is None else self.samples[list(best)]
         content = {
             "samples": samples.to_dict("list"),
             "logz": self.logz,
             "max_loglikelihood": -0.5 * self.m2logl,
-            "best_fit_point": dict(self.best),
+            "best_fit_point": best,
             "free_parameters": list(self.operators),
         }
         write_text(path, json.dumps(_null(content), allow_nan=False))
 
     def table(self, levels: tuple[float, ...] = (0.68, 0.95)) -> pd.DataFrame:
-        """Return best values, errors and intervals side by side, one row per free coefficient."""
+        """Return best values, errors and intervals side by side: free coefficients, then free nuisances."""
         frame = pd.DataFrame(
-            {"best": pd.Series(dict(self.best)).loc[list(self.operators)], "error": self.errors}
+            {"best": pd.Series(dict(self.best)).loc[list(self.parameters)], "error": self.errors}
         )
         for level in levels:
-            limits = self.intervals(level).loc[list(self.operators)]
+            limits = self.intervals(level).loc[list(self.parameters)]
             frame[f"{level:.0%} lower"], frame[f"{level:.0%} upper"] = limits["lower"], limits["upper"]
         return frame
 

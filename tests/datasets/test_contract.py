@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nuisance_double import counting
 
 from smeft_unbinned import (
     GaussianDataset,
@@ -45,6 +46,24 @@ def likelihood(make_ratios: Callable[..., Any]) -> Likelihood:
     return Likelihood(parts, OPERATORS)
 
 
+def gaussian_with_nuisances(make_ratios: Callable[..., Any]) -> GaussianDataset:
+    plain, rng = gaussian(make_ratios), np.random.default_rng(6)
+    shifts = {"lumi": rng.normal(size=5), "scale": rng.normal(size=5)}
+    return GaussianDataset(
+        "systematics", plain.data, plain.theory, plain.covariance, basis="warsaw", nuisances=shifts
+    )
+
+
+def likelihood_with_nuisances(make_ratios: Callable[..., Any]) -> Likelihood:
+    parts = [unbinned(make_ratios), gaussian_with_nuisances(make_ratios), counting(5, ("cHq1", "cHW"))]
+    return Likelihood(parts, OPERATORS, constraints={"lumi": (0.2, 0.5), "scale": None})
+
+
+def profiled_likelihood(make_ratios: Callable[..., Any]) -> Likelihood:
+    parts = [unbinned(make_ratios), gaussian_with_nuisances(make_ratios), counting(5, ("cHq1", "cHW"))]
+    return Likelihood(parts, OPERATORS).profiled()
+
+
 def slice_of_likelihood(make_ratios: Callable[..., Any]) -> Likelihood:
     """A fit whose dependent coefficient makes the map from the free ones non-trivial."""
     return Likelihood(
@@ -53,23 +72,38 @@ def slice_of_likelihood(make_ratios: Callable[..., Any]) -> Likelihood:
 
 
 @pytest.fixture(
-    params=[unbinned, poisson, gaussian, likelihood, slice_of_likelihood], ids=lambda f: f.__name__
+    params=[
+        unbinned,
+        poisson,
+        gaussian,
+        gaussian_with_nuisances,
+        likelihood,
+        likelihood_with_nuisances,
+        profiled_likelihood,
+        slice_of_likelihood,
+    ],
+    ids=lambda f: f.__name__,
 )
 def term(request: pytest.FixtureRequest, make_ratios: Callable[..., Any]) -> Any:
     return request.param(make_ratios)
 
 
-@pytest.fixture(params=[unbinned, poisson, gaussian], ids=lambda f: f.__name__)
+@pytest.fixture(params=[unbinned, poisson, gaussian, gaussian_with_nuisances], ids=lambda f: f.__name__)
 def dataset(request: pytest.FixtureRequest, make_ratios: Callable[..., Any]) -> Any:
     return request.param(make_ratios)
 
 
+def names(term: Any) -> tuple[str, ...]:
+    """The names of what a point of the term holds: operators, then nuisances."""
+    return getattr(term, "parameters", term.operators)
+
+
 def points(term: Any, *shape: int) -> np.ndarray:
-    return 0.5 * np.random.default_rng(4).normal(size=(*shape, len(term.operators)))
+    return 0.5 * np.random.default_rng(4).normal(size=(*shape, len(names(term))))
 
 
 def test_shapes_follow_the_point(term: Any) -> None:
-    n = len(term.operators)
+    n = len(names(term))
     for shape in ((), (1,), (4,), (2, 3), (0,)):
         c = points(term, *shape)
         assert np.shape(term.m2logl(c)) == shape
@@ -78,13 +112,13 @@ def test_shapes_follow_the_point(term: Any) -> None:
 
 
 def test_the_value_is_zero_at_the_sm(term: Any) -> None:
-    assert term.m2logl(np.zeros(len(term.operators))) == pytest.approx(0.0, abs=1e-12)
+    assert term.m2logl(np.zeros(len(names(term)))) == pytest.approx(0.0, abs=1e-12)
     assert term.m2logl({}) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_derivatives_equal_differences(term: Any, seed: int) -> None:
-    n, h = len(term.operators), 1e-5
+    n, h = len(names(term)), 1e-5
     c, steps = 0.5 * np.random.default_rng(seed).normal(size=n), h * np.eye(n)
     slope = (term.m2logl(c + steps) - term.m2logl(c - steps)) / (2 * h)
     np.testing.assert_allclose(term.gradient(c), slope, rtol=1e-5, atol=1e-5 * np.abs(slope).max())
@@ -104,7 +138,7 @@ def test_a_batch_equals_a_loop(term: Any) -> None:
 def test_a_mapping_equals_an_array(term: Any) -> None:
     c = points(term)
     c[1] = 0.0
-    named = {name: x for name, x in zip(term.operators, c, strict=True) if x}
+    named = {name: x for name, x in zip(names(term), c, strict=True) if x}
     for method in (term.m2logl, term.gradient, term.hessian):
         np.testing.assert_array_equal(method(named), method(c))
         np.testing.assert_array_equal(method(dict(reversed(named.items()))), method(c))
@@ -115,8 +149,8 @@ def test_wrong_points_are_refused(term: Any) -> None:
     for method in (term.m2logl, term.gradient, term.hessian):
         with pytest.raises(InputError, match=r"unknown operator 'cHw'.*Did you mean 'cHW'"):
             method({"cHw": 1.0})
-        with pytest.raises(InputError, match=f"do not fit {len(term.operators)} operators"):
-            method(np.zeros(len(term.operators) + 1))
+        with pytest.raises(InputError, match=f"do not fit {len(names(term))} operators"):
+            method(np.zeros(len(names(term)) + 1))
 
 
 def test_pickling_changes_nothing(term: Any) -> None:
@@ -147,8 +181,9 @@ def test_torch_differentiates(term: Any) -> None:
 def test_in_basis_keeps_the_physics(dataset: Any) -> None:
     new = dataset.in_basis("smefit")
     assert (new.basis, new.name, set(new.operators)) == ("smefit", dataset.name, {"OpW", "OpqMi", "O3pq"})
-    point = {"OpW": 0.2, "OpqMi": -0.3, "O3pq": 0.1}
-    old = {n: sum(x * point[s] for s, x in WARSAW_IN_SMEFIT[n].items()) for n in OPERATORS}
+    theta = dict.fromkeys(names(dataset)[len(OPERATORS) :], 0.7)
+    point = {"OpW": 0.2, "OpqMi": -0.3, "O3pq": 0.1, **theta}
+    old = {n: sum(x * point[s] for s, x in WARSAW_IN_SMEFIT[n].items()) for n in OPERATORS} | theta
     assert new.m2logl(point) == pytest.approx(float(dataset.m2logl(old)), rel=1e-10)
     back = new.in_basis("warsaw")
     assert back.m2logl(old) == pytest.approx(float(dataset.m2logl(old)), rel=1e-10)

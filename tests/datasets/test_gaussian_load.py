@@ -12,6 +12,7 @@ import yaml
 
 from smeft_unbinned.datasets import GaussianDataset, commondata, gaussian
 from smeft_unbinned.errors import InputError
+from smeft_unbinned.likelihood import Likelihood
 
 A = {
     "num_data": 2,
@@ -118,6 +119,59 @@ def test_folders_default_to_the_package_and_to_each_other(
     assert len(GaussianDataset.load(["A", "B"])) == 3
     (paths["data_path"] / "A.json").write_text(json.dumps(THEORY_A), encoding="utf-8")
     assert len(GaussianDataset.load("A", data_path=paths["data_path"])) == 2
+
+
+@pytest.mark.parametrize("use_t0", [False, True])
+def test_a_systematic_as_nuisance_profiles_to_the_full_covariance(
+    use_t0: bool, paths: dict[str, Path]
+) -> None:
+    full = GaussianDataset.load(["A", "B", "C"], **paths, use_t0=use_t0)
+    assert full.metadata["correlated_systematics"] == ["LUMI"]
+    d = GaussianDataset.load(["A", "B", "C"], **paths, use_t0=use_t0, nuisances=["LUMI"])
+    assert (d.nuisances, d.parameters) == (("LUMI",), ("OpB", "OpW", "OtG", "LUMI"))
+    scale = [1.1, 0.9, 1.2] if use_t0 else [1, 1, 1]
+    np.testing.assert_allclose(d.shifts, [[1.0 * scale[0], 2.0 * scale[1], 0.7 * scale[2], 0.0]])
+    np.testing.assert_allclose(full.covariance - d.covariance, d.shifts.T @ d.shifts, atol=1e-14)
+    profiled = Likelihood([d]).profiled()
+    c = np.random.default_rng(1).normal(size=(6, 3))
+    np.testing.assert_allclose(profiled.m2logl(c), full.m2logl(c), rtol=1e-10)
+    np.testing.assert_allclose(profiled.hessian(c), full.hessian(c), rtol=1e-9, atol=1e-9)
+    inverse = np.linalg.inv(d.covariance)  # the pull of the closed form
+    residual = full.data - full.theory.evaluate(c[0])
+    s = d.shifts[0]
+    pull = s @ inverse @ residual / (1 + s @ inverse @ s)
+    assert profiled.at(c[0])["LUMI"] == pytest.approx(pull, rel=1e-9)
+
+
+def test_nuisances_of_files_that_cannot_be(paths: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"'LUMY' is no systematic .* they have LUMI. Did you mean 'LUMI'"):
+        GaussianDataset.load(["A", "B"], **paths, nuisances=["LUMY"])
+    for name in ("CORR", "UNCORR", "THEORYCORR"):
+        with pytest.raises(InputError, match=f"{name}' is no systematic"):
+            GaussianDataset.load(["A", "B"], **paths, nuisances=[name])
+    write(paths["data_path"].parent, "D", {**B, "statistical_error": 0.0}, THEORY_B)
+    assert len(GaussianDataset.load("D", **paths)) == 1
+    with pytest.raises(InputError, match="Without LUMI, now nuisance parameters, some point has no uncert"):
+        GaussianDataset.load("D", **paths, nuisances=["LUMI"])
+
+
+def test_systematics_of_the_real_database_profile_to_its_chi2(data_root: Path) -> None:
+    database = data_root / "smefit_database"
+    folders = {"data_path": database / "commondata", "theory_path": database / "theory"}
+    names = [
+        "ATLAS_WW_13TeV_2016_memu",
+        "ATLAS_WZ_13TeV_2016_mTWZ",
+        "CMS_t_tch_8TeV_inc",
+        "CMS_tt2D_8TeV_dilep_MttYtt",
+    ]
+    kept = ["O3pq", "OWWW", "OtG", "OtW"]
+    full = GaussianDataset.load(names, **folders, operators=kept, use_t0=True)
+    shared = full.metadata["correlated_systematics"]
+    assert shared
+    d = GaussianDataset.load(names, **folders, operators=kept, use_t0=True, nuisances=shared)
+    profiled = Likelihood([d]).profiled()
+    c = np.random.default_rng(2).normal(scale=0.3, size=(5, 4))
+    np.testing.assert_allclose(profiled.m2logl(c), full.m2logl(c), rtol=1e-10, atol=1e-10)
 
 
 def test_missing_datasets_are_listed_together(paths: dict[str, Path]) -> None:

@@ -208,7 +208,8 @@ def test_provenance_says_what_was_fitted(make_unbinned, tmp_path) -> None:
     loaded = UnbinnedDataset.load(tmp_path / "d")
     p = minimise(Likelihood([loaded], fixed={"cHu": 0.0}, bounds={"cHW": (-1, 1)}), levels=()).provenance
     assert {"smeft-unbinned", "iminuit", "numpy", "scipy"} == set(p["versions"])
-    assert p["datasets"]["unbinned"]["checksums"]["ratios"] == loaded.metadata["checksums"]["ratios"]
+    assert p["datasets"]["unbinned"]["checksums"] == loaded.metadata["checksums"]
+    assert loaded.metadata["checksums"]["weights"]
     assert (p["basis"], p["units"], p["fixed"], p["bounds"]) == (
         "warsaw",
         "TeV^-2",
