@@ -9,20 +9,18 @@ import numpy as np
 import pandas as pd
 
 from .datasets import UnbinnedDataset
-from .errors import InputError, brief, nearest
-from .events import Events
-from .polynomial import Array, Polynomial, QuadraticForm, SumOfSquares, size
+from .ensemble import check_ensemble, negative, networks
+from .errors import InputError
+from .events import Events, Nuisances
+from .polynomial import Array, Polynomial, QuadraticForm
+from .systematics import GROUPS, with_responses
 from .version import __version__
 
 FB_PER_PB = 1000.0
 PSEUDO_DATA = ("asimov", "toy")
 ENOUGH = 10
 """Effective simulated events per expected one below which Asimov data come with a note."""
-CENTRAL = ("mean", "median")
-"""How one polynomial is made of those of an ensemble of networks."""
 Ratio = Callable[[pd.DataFrame], QuadraticForm]
-_CHUNK = 8192
-"""Events whose networks are combined at a time."""
 
 
 def export(
@@ -39,6 +37,8 @@ def export(
     basis: str | None = None,
     replicas: bool = False,
     central: str = "mean",
+    responses: Callable[[pd.DataFrame], Nuisances] | None = None,
+    groups: int = GROUPS,
 ) -> UnbinnedDataset:
     """Return the unbinned dataset of observed events, or of pseudo-data made from simulated ones.
 
@@ -55,6 +55,9 @@ def export(
     central: "mean" or "median" over the networks, coefficient by coefficient, is what -2 log L is made of.
         A median may turn negative where no network does; the number of such events is noted.
     The estimator needs `replicas(features)`, batch (M, N), for either of these.
+    responses: features -> responses to nuisance parameters, a ResponseEstimator say, of the events and, in
+        `groups` groups, of the yield. The simulated events need truth; to measured ones
+        `systematics.with_responses` adds them.
     Raises InputError for a missing yield, for `at` without truth, for operators that do not fit, and for
     replicas or a median of what is no ensemble.
     """
@@ -65,6 +68,11 @@ def export(
     if not efficiency > 0:
         raise InputError(f"the efficiency must be positive, got {efficiency}")
     check_ensemble(estimator, replicas, central)
+    if responses is not None and not (isinstance(observed, Events) and observed.truth is not None):
+        raise InputError(
+            "responses need simulated events with truth for the yield; for measured events export without "
+            "and add them by systematics.with_responses(dataset, ...)"
+        )
     scale = None if luminosity is None else luminosity * FB_PER_PB * efficiency
     events = observed if isinstance(observed, Events) else None
     weights: Array | None = None
@@ -75,7 +83,7 @@ def export(
     elif at:
         raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
     features = events.features if events is not None else observed_frame(observed)
-    ratios, spread, networks = _ratios(estimator, features, events, replicas, central)
+    ratios, spread, kept = _ratios(estimator, features, events, replicas, central)
     if expected is None:
         whole = observed if isinstance(observed, Events) else None
         expected = _expected(whole, scale, ratios.operators, pseudo_data)
@@ -87,60 +95,25 @@ def export(
     metadata = {
         **origin(estimator, source, features, luminosity, efficiency, at, seed),
         "data": pseudo_data if events is not None else "observed",
-        "notes": [*notes, *_negative(ratios, central)],
+        "notes": [*notes, *negative(ratios, central)],
         "ensemble": {
             "central": None if spread is None else central,
-            "replicas": None if networks is None else networks.batch_shape[0],
+            "replicas": None if kept is None else kept.batch_shape[0],
         },
     }
-    return UnbinnedDataset(
+    dataset = UnbinnedDataset(
         name,
         ratios,
         expected.restrict(ratios.operators),
         weights,
         basis=basis or source.get("basis", "warsaw"),
         spread=spread,
-        replicas=networks,
+        replicas=kept,
         metadata=metadata,
     )
-
-
-def combine(replicas: QuadraticForm, central: str = "mean") -> tuple[Polynomial, Array]:
-    """Return the central polynomial, batch (N,), and the standard deviations (N, P) of networks (M, N).
-
-    central: "mean" or "median", coefficient by coefficient. Raises InputError for another choice.
-    """
-    _check_central(central)
-    coefficients = np.asarray(replicas.dense().coefficients)
-    middle = coefficients.mean(axis=0) if central == "mean" else np.median(coefficients, axis=0)
-    spread = coefficients.std(axis=0, ddof=min(1, len(coefficients) - 1))
-    return Polynomial(replicas.operators, middle), spread
-
-
-def check_ensemble(estimator: Ratio | None, replicas: bool, central: str) -> None:
-    """Raise InputError where replicas or a median are asked of what is no ensemble of networks."""
-    _check_central(central)
-    if not replicas and central == "mean":
-        return
-    wanted = "replicas=True" if replicas else f"central={central!r}"
-    if not hasattr(estimator, "replicas"):
-        what = "the truth of the events" if estimator is None else brief(estimator)
-        raise InputError(
-            f"{wanted} needs an ensemble of networks with a method replicas(features), got {what}; leave it "
-            "out, or train an ensemble"
-        )
-    members = getattr(estimator, "members", None)
-    if replicas and members is not None and members < 2:
-        raise InputError(
-            "replicas=True needs at least two networks, got an ensemble of one; train with replicas=10, say"
-        )
-
-
-def _check_central(central: str) -> None:
-    if central not in CENTRAL:
-        raise InputError(
-            f"central is one of {', '.join(CENTRAL)}, got {brief(central)}.{nearest(str(central), CENTRAL)}"
-        )
+    if responses is None or not isinstance(observed, Events):
+        return dataset
+    return with_responses(dataset, responses(features), observed, responses(observed.features), groups=groups)
 
 
 def origin(
@@ -211,58 +184,11 @@ def _ratios(
             raise InputError("the truth of every event must be relative to the SM: 1 at the SM")
         return events.truth, None, None
     if replicas or central != "mean":
-        return _ensemble(estimator, features, replicas, central)
+        return networks(estimator, features, replicas, central)
     if hasattr(estimator, "predict"):
         ratios, spread = estimator.predict(features)
         return ratios, spread, None
     return estimator(features), None, None
-
-
-def _ensemble(
-    estimator: Any, features: pd.DataFrame, keep: bool, central: str
-) -> tuple[Polynomial, Array, QuadraticForm | None]:
-    """Return what `_ratios` does, from the networks alone, in blocks of events."""
-    middles, spreads, kept = [], [], []
-    for start in range(0, len(features), _CHUNK):
-        part = features.iloc[start : start + _CHUNK].reset_index(drop=True)
-        networks = estimator.replicas(part)
-        if not isinstance(networks, QuadraticForm) or networks.batch_shape[1:] != (len(part),):
-            raise InputError(
-                f"replicas(features) of the estimator must return a quadratic form with batch "
-                f"(M, {len(part)}), got {getattr(networks, 'batch_shape', brief(networks))}"
-            )
-        middle, spread = combine(networks, central)
-        middles.append(middle.coefficients)
-        spreads.append(spread)
-        if keep:
-            kept.append(_compact(networks))
-    names = networks.operators
-    whole: QuadraticForm | None = None
-    factors = [form.factors for form in kept if isinstance(form, SumOfSquares)]
-    if keep and len(factors) == len(kept):
-        whole = SumOfSquares(names, np.concatenate(factors, axis=1))
-    elif keep:
-        whole = Polynomial(names, np.concatenate([form.dense().coefficients for form in kept], axis=1))
-    return Polynomial(names, np.concatenate(middles)), np.concatenate(spreads), whole
-
-
-def _compact(form: QuadraticForm) -> QuadraticForm:
-    """Return the smaller of the two storages of a form."""
-    n = len(form.operators)
-    if isinstance(form, SumOfSquares) and form.factors.shape[-2] * (n + 1) < size(n):
-        return form
-    return form.dense()
-
-
-def _negative(ratios: QuadraticForm, central: str) -> list[str]:
-    """Return what is to be said of medians that are negative somewhere."""
-    if central != "median":
-        return []
-    lowest, highest = np.linalg.eigvalsh(np.asarray(ratios.matrix()))[:, [0, -1]].T
-    count = int(np.sum(lowest < -1e-9 * highest))
-    if not count:
-        return []
-    return [f"the median over networks of {count} of {len(ratios)} ratios is negative at some coefficients"]
 
 
 def _expected(

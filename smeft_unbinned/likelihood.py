@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,6 +192,16 @@ class Likelihood:
             constraints=self.constraints,
             strict=self.strict,
         )
+
+    def conditional(self) -> Likelihood:
+        """Return a likelihood that differs by a function of the coefficients alone, fast where that is possible.
+
+        It serves searches for the nuisances at given coefficients.
+        """
+        new = copy(self)
+        new._terms = tuple(d.conditional() if hasattr(d, "conditional") else d for d in self._terms)
+        new.strict = False
+        return new
 
     def profiled(self) -> ProfiledLikelihood:
         """Return -2 log L minimised over the nuisances at every point, a function of `operators` alone."""

@@ -42,6 +42,7 @@ class ProfiledLikelihood(Likelihood):
         self.bounds = {n: b for n, b in joint.bounds.items() if n in joint.operators}
         self.unconverged = 0
         self._start = np.zeros(len(joint.nuisances))
+        self._search = joint.conditional()
         sm = Likelihood(
             joint.datasets,
             joint.operators,
@@ -70,14 +71,14 @@ class ProfiledLikelihood(Likelihood):
         if not self.joint.nuisances:
             return point, point[..., :0]
         start, hessian = (convert(xp, a, point.dtype) for a in (self._start, self._hessian))
-        theta, done = minimise_over(self.joint, point, start, hessian)
+        theta, done = minimise_over(self._search, point, start, hessian)
         if is_jax_array(point):
             from jax import debug
 
             debug.callback(self._count, ~done)
         else:
             self._count(~done)
-        return point, differentiable(self.joint, point, theta)
+        return point, differentiable(self._search, point, theta)
 
     def _count(self, failed: Any) -> None:
         number = int(np.sum(np.asarray(failed)))

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from smeft_unbinned import Events, InputError, Likelihood, Polynomial, SumOfSquares, UnbinnedDataset, export
 from smeft_unbinned.cli import main
-from smeft_unbinned.export import combine
+from smeft_unbinned.ensemble import combine
 from smeft_unbinned.fit.replicas import fit_replicas
 from smeft_unbinned.polynomial import QuadraticForm
 

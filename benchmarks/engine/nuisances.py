@@ -3,9 +3,9 @@
 python benchmarks/engine/nuisances.py [--tth FILE.h5] [--output FILE.json]
 
 Responses D_k(x) and, for ZH, ratios r(x|c) are learned from what the detector sees. Limits at 68 % and 95 %
-are those of `minimise` over all parameters, of `minimise` over the likelihood profiled at every point, and of a
+are those of `minimise` over all parameters, of `minimise` over the likelihood profiled everywhere, and of a
 search that only compares values of -2 log L: for every value of a coefficient a grid in all other parameters,
-refined around its lowest point, and bisection in the coefficient.
+refined around its lowest point, steps outwards in the coefficient, and bisection.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LEVELS = {0.68: 0.98894647, 0.95: 3.84145882}
 """Rise of -2 log L at the ends of an interval of one parameter, quantiles of chi2."""
 PER_AXIS = {2: 21, 3: 13, 4: 9, 5: 7}
 """Points of the grid along each of the other parameters, by their number."""
+STEP = 0.3
+"""Steps outwards in units of the error; the first place above the rise ends the interval, as for the fit."""
 ROUNDS = 4
 EVENTS = 10_000
 """Events of the ZH data: a search by values alone takes millions of evaluations."""
@@ -89,11 +91,11 @@ def by_force(
         for level, rise in LEVELS.items():
             ends = []
             for sign in (-1.0, 1.0):
-                inner, outer = 0.0, 2.0 * np.sqrt(rise) * errors[i]
+                inner, outer = 0.0, STEP * errors[i]
                 while (
                     lowest(function, {i: minimum[i] + sign * outer}, minimum, 2.0 * errors)[0] < floor + rise
                 ):
-                    inner, outer = outer, 2.0 * outer
+                    inner, outer = outer, outer + STEP * errors[i]
                 for _ in range(10):
                     middle = 0.5 * (inner + outer)
                     low, _ = lowest(function, {i: minimum[i] + sign * middle}, minimum, 2.0 * errors)

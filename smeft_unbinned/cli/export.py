@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from ..datasets import PoissonDataset, UnbinnedDataset
+from ..ensemble import CENTRAL
 from ..errors import InputError, require
 from ..events import Events
-from ..export import CENTRAL, FB_PER_PB, PSEUDO_DATA, export
+from ..export import FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
 from ..scores import SPACINGS, score_histogram
 from .options import (

@@ -19,8 +19,9 @@ from ..engine import FLOOR, LogSum, blocks, log_ratio
 from ..errors import InputError, brief, nearest
 from ..events.nuisance import Nuisances
 from ..operators import DATASET_BASES
-from ..polynomial import Array, Point, Polynomial, QuadraticForm, SumOfSquares, as_point, convert, namespace
+from ..polynomial import Array, Point, QuadraticForm, SumOfSquares, as_point, convert, namespace
 from . import rates
+from .conditional import Conditional
 from .rates import Component, Modulated
 
 __all__ = ["FLOOR", "ExtendedTerm", "log_ratio"]
@@ -288,6 +289,12 @@ class ExtendedTerm:
         logs = self._sum.hvp(_flat(c), direction).reshape(c.shape)
         logs = np.concatenate([logs, 2.0 * self._shift[1] * v[..., n:]], axis=-1)
         return np.asarray(2.0 * (np.matmul(nu, v[..., None])[..., 0] - logs))
+
+    def conditional(self) -> ExtendedTerm | Conditional:
+        """Return a dataset that depends on the nuisances like this one at every c, and is fast if it can be."""
+        if self._mixture is not None:
+            return self
+        return Conditional(self.name, self.basis, self.operators, self.nuisances, self._yield, self._shift)
 
     def non_positive(self, c: Point) -> int:
         """Return how many events of positive weight have a rate that is not positive at one point c."""

@@ -21,8 +21,8 @@ from .rates import Component
 __all__ = ["UnbinnedDataset", "log_ratio"]
 
 ARGUMENTS = (
-    "name", "ratios", "expected", "weights", "basis", "response", "expected_response", "backgrounds", "spread",
-    "replicas", "metadata", "threads",
+    "name", "ratios", "expected", "weights", "basis", "response", "expected_response", "backgrounds",
+    "spread", "replicas", "metadata", "threads",
 )  # fmt: skip
 KIND = "unbinned dataset"
 """Kind of the files."""

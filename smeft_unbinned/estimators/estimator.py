@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import storage
-from ..export import combine
+from ..ensemble import combine
 from ..polynomial import Polynomial, QuadraticForm, SumOfSquares
 from . import registry
 from .backbones import BACKBONES, MLP, Backbone
