@@ -194,7 +194,7 @@ class Likelihood:
         )
 
     def conditional(self) -> Likelihood:
-        """Return a likelihood that differs by a function of the coefficients alone, fast where that is possible.
+        """Return a likelihood that differs by a function of the coefficients alone, if possible a fast one.
 
         It serves searches for the nuisances at given coefficients.
         """

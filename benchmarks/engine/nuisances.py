@@ -15,7 +15,6 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,13 @@ from smeft_unbinned.systematics import with_responses
 
 LEVELS = {0.68: 0.98894647, 0.95: 3.84145882}
 """Rise of -2 log L at the ends of an interval of one parameter, quantiles of chi2."""
-PER_AXIS = {2: 21, 3: 13, 4: 9, 5: 7}
-"""Points of the grid along each of the other parameters, by their number."""
+POINTS = {"operators": 25, "nuisances": 7}
+"""Points of the grid along each of the other parameters."""
+REACH = {"operators": 6.0, "nuisances": 2.0}
+"""Half the first width of the grid in units of the errors: other minima lie along the coefficients."""
 STEP = 0.3
 """Steps outwards in units of the error; the first place above the rise ends the interval, as for the fit."""
-ROUNDS = 4
+ROUNDS = 5
 EVENTS = 10_000
 """Events of the ZH data: a search by values alone takes millions of evaluations."""
 
@@ -54,55 +55,56 @@ def tth_dataset(path: Path, seed: int) -> UnbinnedDataset:
     return with_responses(dataset, response, inputs.events, response)
 
 
-def lowest(
-    function: Callable[[np.ndarray], np.ndarray],
-    fixed: dict[int, float],
-    centre: np.ndarray,
-    width: np.ndarray,
-) -> tuple[float, np.ndarray]:
-    """Return the smallest value over all parameters but the fixed ones, from grids that close in on it."""
-    centre, width = centre.copy(), width.copy()
-    for i, value in fixed.items():
-        centre[i] = value
-    free = [i for i in range(len(centre)) if i not in fixed]
-    axis = np.linspace(-1.0, 1.0, PER_AXIS[len(free)])
-    mesh = np.array(list(itertools.product(axis, repeat=len(free))))
-    for _ in range(ROUNDS):
-        points = np.repeat(centre[None], len(mesh), axis=0)
-        points[:, free] += mesh * width[free]
-        values = function(points)
-        best = int(np.argmin(values))
-        inside = np.abs(mesh[best]) < 1.0
-        centre = points[best]
-        width[free] = np.where(inside, 1.5 * width[free] * (axis[1] - axis[0]), width[free])
-    return float(values[best]), centre
+class Search:
+    """The lowest -2 log L for given values of some parameters, found by comparing values on closing grids."""
+
+    def __init__(self, likelihood: Likelihood, best: np.ndarray, errors: np.ndarray) -> None:
+        kinds = ["operators"] * len(likelihood.operators) + ["nuisances"] * len(likelihood.nuisances)
+        self.function, self.best, self.errors = likelihood.m2logl, best, errors
+        self.points = [POINTS[kind] for kind in kinds]
+        self.width = np.array([REACH[kind] for kind in kinds]) * errors
+
+    def lowest(self, fixed: dict[int, float]) -> float:
+        centre, width = self.best.copy(), self.width.copy()
+        for i, value in fixed.items():
+            centre[i] = value
+        free = [i for i in range(len(centre)) if i not in fixed]
+        axes = [np.linspace(-1.0, 1.0, self.points[i]) for i in free]
+        step = np.array([axis[1] - axis[0] for axis in axes])
+        mesh = np.array(list(itertools.product(*axes)))
+        for _ in range(ROUNDS):
+            points = np.repeat(centre[None], len(mesh), axis=0)
+            points[:, free] += mesh * width[free]
+            values = self.function(points)
+            best = int(np.argmin(values))
+            centre = points[best]
+            width[free] *= np.where(np.abs(mesh[best]) < 1.0, 1.5 * step, 1.0)
+        return float(values[best])
+
+    def end(self, i: int, sign: float, highest: float) -> float:
+        """Return where the lowest -2 log L passes a height first, going out from the best fit."""
+        inner, outer = 0.0, STEP * self.errors[i]
+        while self.lowest({i: self.best[i] + sign * outer}) < highest:
+            inner, outer = outer, outer + STEP * self.errors[i]
+        for _ in range(10):
+            middle = 0.5 * (inner + outer)
+            low = self.lowest({i: self.best[i] + sign * middle})
+            inner, outer = (middle, outer) if low < highest else (inner, middle)
+        return float(self.best[i] + sign * 0.5 * (inner + outer))
 
 
 def by_force(
     likelihood: Likelihood, best: np.ndarray, errors: np.ndarray
 ) -> dict[float, dict[str, list[float]]]:
     """Return the interval of each coefficient at each level by comparing values."""
-    function = likelihood.m2logl
-    floor, minimum = lowest(function, {}, best, 0.5 * errors) if len(best) <= 5 else (None, best)
-    if floor is None:  # one axis more than a grid can hold: two halves in turn
-        floor, minimum = float(function(best)), best
-    found: dict[float, dict[str, list[float]]] = {level: {} for level in LEVELS}
-    for i, name in enumerate(likelihood.operators):
-        for level, rise in LEVELS.items():
-            ends = []
-            for sign in (-1.0, 1.0):
-                inner, outer = 0.0, STEP * errors[i]
-                while (
-                    lowest(function, {i: minimum[i] + sign * outer}, minimum, 2.0 * errors)[0] < floor + rise
-                ):
-                    inner, outer = outer, outer + STEP * errors[i]
-                for _ in range(10):
-                    middle = 0.5 * (inner + outer)
-                    low, _ = lowest(function, {i: minimum[i] + sign * middle}, minimum, 2.0 * errors)
-                    inner, outer = (middle, outer) if low < floor + rise else (inner, middle)
-                ends.append(float(minimum[i] + sign * 0.5 * (inner + outer)))
-            found[level][name] = ends
-    return found
+    search, floor = Search(likelihood, best, errors), float(likelihood.m2logl(best))
+    return {
+        level: {
+            name: [search.end(i, sign, floor + rise) for sign in (-1.0, 1.0)]
+            for i, name in enumerate(likelihood.operators)
+        }
+        for level, rise in LEVELS.items()
+    }
 
 
 def compare(dataset: UnbinnedDataset, fixed: dict[str, float]) -> dict[str, object]:

@@ -291,7 +291,7 @@ class ExtendedTerm:
         return np.asarray(2.0 * (np.matmul(nu, v[..., None])[..., 0] - logs))
 
     def conditional(self) -> ExtendedTerm | Conditional:
-        """Return a dataset that depends on the nuisances like this one at every c, and is fast if it can be."""
+        """Return a dataset that depends on the nuisances like this one, if possible without its events."""
         if self._mixture is not None:
             return self
         return Conditional(self.name, self.basis, self.operators, self.nuisances, self._yield, self._shift)

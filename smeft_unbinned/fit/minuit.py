@@ -55,7 +55,7 @@ def minimise(
     if not np.isfinite(value):
         at = ", ".join(f"{n} = {x:g}" for n, x in zip(names, origin, strict=True))
         raise InputError(f"-2 log L is {value} at the start point ({at}); choose another start")
-    scale = _scales(likelihood, origin)
+    scale = scales(likelihood, origin)
     function = Scaled(likelihood, scale)
     found = minima(function, origin / scale)
     minuit = Minuit(function.value, found[0], grad=function.gradient, name=names)
@@ -73,7 +73,7 @@ def minimise(
         messages.append(f"{count} events have a ratio that is not positive at the best fit")
 
     def intervals(level: float) -> pd.DataFrame:
-        return _intervals(function, minuit, covariance, level)
+        return _intervals(function, minuit, covariance, level, found[1:])
 
     stored: dict[float, pd.DataFrame] = {}
     if minuit.valid:
@@ -116,11 +116,11 @@ def _others(function: Scaled, found: list[np.ndarray], level: float) -> list[str
     text = ", ".join(f"{n} = {x:.3g}" for n, x in terms)
     return [
         f"{len(near)} more minima within {level:.0%}, the lowest at {text} "
-        f"(-2 log L higher by {rise[0]:.2g}): the intervals are those around the best fit only"
+        f"(-2 log L higher by {rise[0]:.2g}): an interval is the connected one around the best fit"
     ]
 
 
-def _scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
+def scales(likelihood: Likelihood, origin: np.ndarray) -> np.ndarray:
     """Return the size of a one-sigma step of each coefficient alone, from the curvature at the start.
 
     Where the curvature is not positive (a purely quadratic dependence, say) the step is the distance at which
@@ -181,22 +181,50 @@ def _covariance(
     return np.full_like(hessian, np.nan), flat, [message]
 
 
-def _intervals(function: Scaled, minuit: Minuit, covariance: np.ndarray, level: float) -> pd.DataFrame:
-    """Return the profile intervals at a level: columns lower and upper, NaN where none is found."""
+def _intervals(
+    function: Scaled, minuit: Minuit, covariance: np.ndarray, level: float, others: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Return the profile intervals at a level: columns lower and upper, NaN where none is found.
+
+    The lowest -2 log L at a given coefficient may lie near another minimum than the best fit; an interval
+    around such a minimum that overlaps with the one around the best fit is part of it.
+    """
     best, scale = np.array(minuit.values), function.scale
     scaled = covariance / np.outer(scale, scale)
     if not np.isfinite(scaled).all():  # no curvature somewhere: start from the sizes of single coefficients
-        scaled = np.eye(len(scale))
+        scaled, others = np.eye(len(scale)), ()
+    delta = float(stats.chi2.ppf(level, 1))
     rows: dict[str, list[float]] = {}
     for i, name in enumerate(function.likelihood.parameters):
-        delta = float(stats.chi2.ppf(level, 1))
         ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
         if None in ends:
             ends = _minos(minuit, name, level)
-        rows[name] = [np.nan if end is None else end * scale[i] for end in ends]
+        joined = [np.nan if end is None else end for end in ends]
+        for lower, upper in sorted(_around(function, best, others, i, delta)):
+            if lower <= joined[1] and upper >= joined[0]:
+                joined = [min(lower, joined[0]), max(upper, joined[1])]
+        rows[name] = [end * scale[i] for end in joined]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
     frame.attrs["method"] = "profile likelihood"
     return frame
+
+
+def _around(
+    function: Scaled, best: np.ndarray, others: Sequence[np.ndarray], i: int, delta: float
+) -> list[tuple[float, float]]:
+    """Return the intervals of one coefficient around other minima, at a height delta above the best one."""
+    found = []
+    for y in others:
+        rest = delta - (function.value(y) - function.value(best))
+        hessian = function.hessian(y)
+        if rest <= 0 or np.linalg.eigvalsh(hessian)[0] <= 0:
+            continue
+        lower, upper = (
+            interval_end(function, y, 2.0 * np.linalg.inv(hessian), i, sign, rest) for sign in (-1.0, 1.0)
+        )
+        if lower is not None and upper is not None:
+            found.append((lower, upper))
+    return found
 
 
 def _minos(minuit: Minuit, name: str, level: float) -> list[float | None]:

@@ -264,3 +264,27 @@ def test_an_interval_around_a_minimum_without_curvature() -> None:
     found = minimise(likelihood).intervals(0.95).loc["theta"]
     end = optimize.brentq(lambda t: float(likelihood.m2logl([t])) - 3.841458820694124, 0.01, 1.0)
     np.testing.assert_allclose([found["lower"], found["upper"]], [-end, end], rtol=1e-6)
+
+
+def test_an_interval_reaches_over_to_another_minimum() -> None:
+    """Two minima a = +-1 with a valley between them that is lower than the level."""
+    names = ("a", "b")
+    theory = Polynomial(names, [[0.0, 0, 0, 1.0, 0.0, 0.2], [0.0, 0.3, 1.0, 0, 0, 0]])
+    d = GaussianDataset("d", [1.0, 0.0], theory, np.diag([0.6**2, 0.5**2]), basis="warsaw")
+    likelihood = Likelihood([d])
+    result = minimise(likelihood)
+    assert len(result.messages) >= 1
+    grid = np.linspace(-4, 4, 801)
+    values = likelihood.m2logl(np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1)) - result.m2logl
+    for i, name in enumerate(names):
+        profile = values.min(axis=1 - i)
+        inside = profile < 3.841459
+        start = int(np.argmin(np.abs(grid - result.best[name])))
+        left, right = start, start
+        while inside[left - 1]:
+            left -= 1
+        while inside[right + 1]:
+            right += 1
+        found = result.intervals(0.95).loc[name]
+        assert found["lower"] == pytest.approx(grid[left], abs=0.012)
+        assert found["upper"] == pytest.approx(grid[right], abs=0.012)

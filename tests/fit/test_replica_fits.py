@@ -248,7 +248,7 @@ def test_coefficients_of_very_different_size(make_ratios) -> None:
 
 
 def test_networks_without_an_interval_are_reported(make_ratios, monkeypatch) -> None:
-    monkeypatch.setattr("smeft_unbinned.fit.network_ends._STEPS", 1)
+    monkeypatch.setattr("smeft_unbinned.fit.network_ends.STEPS", 1)
     fits = fit_replicas([ensemble(make_ratios)], levels=(0.95,))
     assert fits.converged.all()
     assert fits.ends[0.95].isna().all(axis=None)
