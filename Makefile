@@ -4,6 +4,9 @@ VENV ?= .venv
 PYTHON ?= python3
 WORKERS ?= 2
 DEMO_OUTPUT ?= demo_output
+BENCH_OUTPUT ?= .benchmarks/engine
+ML4EFT_PYTHON ?= $(VENV)-ml4eft/bin/python
+MADMINER_PYTHON ?= $(VENV)-madminer/bin/python
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -11,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-methods lint format wheel clean
+.PHONY: help install demo test bench bench-methods lint format wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +33,16 @@ demo: $(STAMP)  ## measure pp -> ZH from events to intervals; files go to DEMO_O
 
 test: $(STAMP)  ## run all tests with WORKERS processes (default 2); PYTEST adds options of pytest
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+bench: $(STAMP)  ## measure the likelihood engine, write docs/engine.md (half an hour, 12 GB of memory)
+	@mkdir -p $(BENCH_OUTPUT)
+	for threads in 1 2; do \
+	    export OMP_NUM_THREADS=$$threads OPENBLAS_NUM_THREADS=$$threads; \
+	    $(BIN)/python benchmarks/engine/machine.py --output $(BENCH_OUTPUT)/machine_$$threads.json && \
+	    ML4EFT_PYTHON=$(ML4EFT_PYTHON) MADMINER_PYTHON=$(MADMINER_PYTHON) $(BIN)/python -m pytest -o addopts=-rs \
+	        benchmarks/engine --benchmark-json $(BENCH_OUTPUT)/bench_$$threads.json $(PYTEST) || exit 1; \
+	done
+	$(BIN)/python benchmarks/engine/report.py --results $(BENCH_OUTPUT)
 
 bench-methods: $(STAMP) $(VENV)-ml4eft/.installed $(VENV)-madminer/.installed  ## measure all methods and the peers, write docs/methods.md (two hours)
 	$(ONE_THREAD) $(BIN)/python benchmarks/methods/run.py \

@@ -28,8 +28,13 @@ Point: TypeAlias = "Mapping[str, Any] | Array"
 """Coefficients by name (absent means zero), or an array (..., n) in the order of `operators`."""
 
 
+_NUMPY = array_namespace(np.empty(0))
+
+
 def namespace(*arrays: Array) -> Any:
     """Return the array namespace of the arguments; a numpy array gives way to any other library's."""
+    if all(type(a) is np.ndarray for a in arrays):
+        return _NUMPY
     foreign = [a for a in arrays if hasattr(a, "dtype") and not isinstance(a, np.generic)]
     foreign = [a for a in foreign if not is_numpy_array(a)] or [np.empty(0)]
     return array_namespace(*foreign)
@@ -43,7 +48,7 @@ def convert(xp: Any, a: Array, dtype: Any = None) -> Array:
 
 
 def _is_numpy(xp: Any) -> bool:
-    return xp is array_namespace(np.empty(0))
+    return xp is _NUMPY
 
 
 def _floating(a: Array) -> Array:

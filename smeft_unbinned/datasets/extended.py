@@ -91,6 +91,7 @@ class ExtendedTerm:
         self.weights = np.ones(n) if weights is None else np.array(weights, dtype=float)
         unit = self._check(n)
         self._yield = rates.total_yield(self._components, self.operators, self.nuisances)
+        self._matrix = self._yield.form.matrix()[0]
         self._set_up(unit and not self.backgrounds)
         self._zero = self._value(np.zeros(len(self.parameters)))
 
@@ -175,8 +176,14 @@ class ExtendedTerm:
     def _value(self, p: Point) -> Array:
         xp, c, theta = self._split(p)
         with np.errstate(over="ignore", invalid="ignore"):
-            nu = xp.sum(rates.values([self._yield], c, theta), axis=-1)
-            return 2.0 * (nu - self._events(xp, c, theta))
+            return 2.0 * (self._nu(xp, c, theta) - self._events(xp, c, theta))
+
+    def _nu(self, xp: Any, c: Array, theta: Array) -> Array:
+        """Return the expected number of events, (...)."""
+        if self._fast(xp) and self._yield.linear is None:
+            x = _flat(c)
+            return np.sum((x @ self._matrix) * x, axis=1).reshape(c.shape[:-1])
+        return xp.sum(rates.values([self._yield], c, theta), axis=-1)
 
     def _events(self, xp: Any, c: Array, theta: Array) -> Array:
         """Return sum_e w_e log(rate_e), (...)."""
@@ -226,7 +233,7 @@ class ExtendedTerm:
             return self.m2logl(c), self.gradient(c)
         value, slope = self._sum.value_and_gradient(_flat(point))
         logs = value.reshape(point.shape[:-1]) + self._linear(xp, theta)
-        nu = xp.sum(rates.values([self._yield], point, theta), axis=-1)
+        nu = self._nu(xp, point, theta)
         full = self._with_theta(slope.reshape(point.shape), theta)
         return 2.0 * (nu - logs) - self._zero, 2.0 * (self._yield_slope(xp, point, theta) - full)
 

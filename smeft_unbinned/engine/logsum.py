@@ -13,11 +13,11 @@ import numpy as np
 
 from ..polynomial import Array, QuadraticForm, namespace
 from . import blocks
-from .rows import Floats, rows_of
+from .rows import FEW, Floats, rows_of
 
 FLOOR = 1e-10
 """Ratios at or below this have no logarithm worth the name: log r continues linearly from here down."""
-GROUP = 16
+GROUP = 28
 """Ratios whose product is formed before its logarithm is taken."""
 POINTS = 64
 """Points evaluated together."""
@@ -170,7 +170,10 @@ class LogSum:
     def _run(self, worker: Callable[[int], Work], points: int, arrays: int) -> list[Any]:
         """Return the results of all blocks; arrays: how many of size (B, S) a block needs."""
         rows, total = self._rows, len(self._weights)
-        step = blocks.length(rows.width * rows.array.itemsize, 8 * points * (arrays + rows.rank - 1), GROUP)
+        read, computed = rows.width * rows.array.itemsize, 8 * points * (arrays + rows.rank - 1)
+        if rows.array.dtype != np.float64 and (arrays > 1 or points > FEW):  # converted, block by block
+            computed += 2 * read
+        step = blocks.length(read, computed, GROUP)
         step = min(step, -(-total // GROUP) * GROUP)
         threads = 1
         if float(total) * rows.width * points > blocks.WORTHWHILE:

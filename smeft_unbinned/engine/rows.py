@@ -21,6 +21,10 @@ from ..polynomial import Polynomial, QuadraticForm, SumOfSquares, _indices, unpa
 Floats: TypeAlias = NDArray[Any]
 FEW = 4
 """Points up to which rows of single precision are multiplied as they are, and not converted first."""
+WIDE = 24
+"""Columns from which a sum over each row is faster than the product with a vector of the algebra library."""
+PACKED = 2**19
+"""Bytes of single precision that are multiplied at once: the library copies them, which should stay close."""
 
 
 class Rows(ABC):
@@ -198,14 +202,20 @@ def _product(rows: Floats, columns: Floats, out: Floats | None = None) -> Floats
     Rows of single precision are multiplied with the columns split in two parts of single precision each, so
     that the rounding of the columns, common to all events, does not add up.
     """
+    out = np.empty((len(rows), columns.shape[1])) if out is None else out[: len(rows)]
+    points = columns.shape[1]
     if rows.dtype == np.float64:
-        out = np.empty((len(rows), columns.shape[1])) if out is None else out[: len(rows)]
-        if columns.shape[1] == 1:  # the product with a vector is faster than with a matrix of one column
+        if points > 1:
+            return np.matmul(rows, columns, out=out)
+        if rows.shape[1] < WIDE:  # the product with a vector is faster than with a matrix of one column
             np.matmul(rows, columns[:, 0], out=out[:, 0])
-            return out
-        return np.matmul(rows, columns, out=out)
+        else:
+            np.einsum("bp,p->b", rows, columns[:, 0], out=out[:, 0])
+        return out
     upper = columns.astype(rows.dtype)
     both = np.concatenate([upper, (columns - upper).astype(rows.dtype)], axis=1)
-    parts = rows @ both
-    points = columns.shape[1]
-    return np.asarray(np.add(parts[:, :points], parts[:, points:], dtype=np.float64))
+    step = max(PACKED // (rows.itemsize * rows.shape[1]), 1)
+    for start in range(0, len(rows), step):
+        parts = rows[start : start + step] @ both
+        np.add(parts[:, :points], parts[:, points:], out=out[start : start + step], dtype=np.float64)
+    return out

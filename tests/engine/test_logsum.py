@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smeft_unbinned import Polynomial, SumOfSquares, UnbinnedDataset
-from smeft_unbinned.engine import FLOOR, LogSum, blocks
+from smeft_unbinned.engine import FLOOR, LogSum, blocks, rows
 from smeft_unbinned.polynomial import homogeneous
 
 N = 1000
@@ -171,6 +171,24 @@ def test_single_precision_is_close(kind: str) -> None:
         assert b.value(some).dtype == np.float64
         np.testing.assert_allclose(b.gradient(some), a.gradient(some), rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(b.hessian(some), a.hessian(some), rtol=1e-4, atol=0.1)
+
+
+@pytest.mark.parametrize("n", [1, 6, 9])
+def test_single_points_of_any_width(kind: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One point takes another route through the linear algebra than many, single precision in slices."""
+    monkeypatch.setattr(rows, "PACKED", 1000)
+    form, x = form_of(kind, n), points(n, 6)
+    single = (
+        SumOfSquares(form.operators, form.factors.astype(np.float32))
+        if isinstance(form, SumOfSquares)
+        else Polynomial(form.operators, form.coefficients.astype(np.float32))
+    )
+    exact = np.log(form.evaluate(x[:, 1:])).sum(axis=-1)
+    for unit in (False, True):
+        s = LogSum(form, np.ones(N), unit=unit)
+        np.testing.assert_allclose([s.value(p[None])[0] for p in x], exact, rtol=1e-12)
+        t = LogSum(single, np.ones(N), unit=unit)
+        np.testing.assert_allclose([t.value(p[None])[0] for p in x], exact, rtol=1e-6, atol=1e-3)
 
 
 def test_constants_that_are_one_need_not_be_read() -> None:
