@@ -15,8 +15,8 @@ of a batch are one matrix product, R (B, P) times the monomials of the points (P
 logarithm, the sum, the weights of the derivatives, meets the ratios while they are still there. One point
 at a time takes as long as R takes to be read; that is why a batch costs so much less per point.
 
-**Logarithms of products.** With equal weights Σ log r = log Π r, so the product of 16 ratios is formed
-before one logarithm is taken. A ratio is above 10^-10, or counted and treated apart, so that 16 of them do
+**Logarithms of products.** With equal weights Σ log r = log Π r, so the product of 28 ratios is formed
+before one logarithm is taken. A ratio is above 10^-10, or counted and treated apart, so that 28 of them do
 not underflow, and where they overflow the block is summed again term by term. With unequal weights every
 ratio has its own logarithm.
 

@@ -11,7 +11,8 @@ from ..errors import InputError
 from ..version import __version__
 
 COMMANDS = (
-    "demo", "generate", "events", "train", "diagnose", "export", "fit", "compare", "onnx", "inspect",
+    "demo", "generate", "events", "train", "responses", "diagnose", "export", "compress", "fit", "compare",
+    "onnx", "inspect",
 )  # fmt: skip
 
 
@@ -52,8 +53,10 @@ def main() -> None:
     The way of the data:
       generate | events    simulated events with truth polynomials
       train                events -> estimator of the ratio coefficients
+      responses            events with shifted weights -> how they respond to nuisance parameters
       diagnose             can the estimator be trusted? a verdict per check
       export               estimator + observed events -> unbinned dataset, one file
+      compress             unbinned dataset -> the same with fewer events, certified
       fit                  runcard with binned and unbinned datasets -> intervals or posterior
       compare              exact, network and binned intervals from the same events
       onnx                 estimator -> ONNX graph for other programs

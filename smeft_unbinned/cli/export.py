@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from ..datasets import PoissonDataset, UnbinnedDataset
 from ..ensemble import CENTRAL
@@ -15,6 +16,8 @@ from ..events import Events
 from ..export import FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
 from ..scores import SPACINGS, score_histogram
+from ..systematics import GROUPS, with_responses
+from .dataset_options import check_options, dataset_options, finished, load_responses
 from .options import (
     assignments,
     check_distinct,
@@ -53,13 +56,14 @@ from .options import (
 @click.option("--score-of", callback=names, help="Coefficients whose scores are binned, default all.")
 @click.option("--class-at", multiple=True, metavar="OPERATOR=VALUE,...",
               help="A class of --binned classes besides the SM; repeatable.")  # fmt: skip
+@dataset_options
 @seed_option
 @output_file
 def command(
     events: Path, model: Path | None, truth: bool, name: str | None, luminosity: float | None,
     efficiency: float, data: str, yield_from: Path | None, at: tuple[str, ...], replicas: bool,
     central: str, binned: str | None, bins: int | None, spacing: str | None, score_of: tuple[str, ...] | None,
-    class_at: tuple[str, ...], seed: int, output: Path,
+    class_at: tuple[str, ...], seed: int, output: Path, **chosen: Any,
 ) -> None:  # fmt: skip
     """Write EVENTS, seen through a model, as one dataset file that a fit reads.
 
@@ -73,7 +77,14 @@ def command(
     --replicas keeps the polynomial of each network besides their --central one: a fit can then tell how far
     its result moves from network to network.
 
+    --responses and --luminosity-uncertainty add nuisance parameters, which fits profile over; those that two
+    datasets call by one name are one parameter. --low-rank and --precision can make the file smaller and
+    fits faster; what they change is printed and kept in the file.
+
+    \b
     Example: smeft-unbinned export asimov.events --model zh.model --luminosity 300 -o zh.dataset
+             smeft-unbinned export asimov.events --model zh.model --luminosity 300 --replicas \\
+                 --luminosity-uncertainty 0.017 --luminosity-name LUMI --precision float32 -o zh.dataset
     """
     if (model is None) != truth:
         raise InputError("give either --model FILE or --truth, not both and not none")
@@ -84,7 +95,8 @@ def command(
     )
     if binned is not None and (replicas or central != CENTRAL[0]):
         raise InputError("--replicas and --central belong to unbinned datasets; leave them or --binned out")
-    check_distinct([output], [events, model, yield_from])
+    check_options(chosen, binned is not None)
+    check_distinct([output], [events, model, yield_from, chosen["responses"]])
     sample = Events.load(events)
     estimator = None
     if model is not None:
@@ -92,6 +104,7 @@ def command(
         from ..estimators import Estimator
 
         estimator = Estimator.load(model)
+    responses = load_responses(chosen)
     common: dict[str, Any] = {"efficiency": efficiency, "luminosity": luminosity}
     common["name"] = name or ("unbinned" if binned is None else "binned")
     point: dict[str, Any] = {}
@@ -104,20 +117,27 @@ def command(
             raise InputError("the yields of bins need a luminosity; give --luminosity")
         measured = sample.features if data == "observed" else None
         simulated = sample if measured is None else _simulated(yield_from)[1]
-        chosen: dict[str, Any] = {"operators": score_of}
+        binning: dict[str, Any] = {"operators": score_of}
         if class_at:
-            chosen = {"points": [_class(text) for text in class_at]}
+            binning = {"points": [_class(text) for text in class_at]}
         common |= {"bins": bins or 10, "spacing": spacing or SPACINGS[0]}
-        common |= {"observed": measured, "events": simulated, **chosen}
+        common |= {"observed": measured, "events": simulated, **binning}
         dataset = score_histogram(estimator=estimator, **common, **point)
     elif data == "observed":
-        expected_yield = _yield(yield_from, luminosity, efficiency)
+        expected_yield, simulated = _yield(yield_from, luminosity, efficiency)
         dataset = export(estimator, sample.features, expected_yield, **common, **ensemble)
+        if responses is not None:
+            of_both = responses(sample.features), simulated, responses(simulated.features)
+            dataset = with_responses(dataset, *of_both, groups=chosen["groups"] or GROUPS)
     else:
+        ensemble |= {"responses": responses, "groups": chosen["groups"] or GROUPS}
         dataset = export(estimator, sample, **common, **point, **ensemble)
+    if isinstance(dataset, UnbinnedDataset):
+        dataset = finished(dataset, chosen)
     dataset.save(output)
-    expected, kind = float(dataset.expected.constant), "events" if binned is None else "bins"
-    say(output, f"{len(dataset)} {kind}, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}")
+    expected, kind = float(np.sum(dataset.expected.constant)), "events" if binned is None else "bins"
+    text = f"{len(dataset)} {kind}, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}"
+    say(output, text + (f"; nuisances {', '.join(dataset.nuisances)}" if dataset.nuisances else ""))
 
 
 def _check_binning(binned: str | None, given: Mapping[str, object]) -> None:
@@ -141,8 +161,9 @@ def _simulated(path: Path | None) -> tuple[Path, Events]:
     return path, Events.load(path)
 
 
-def _yield(path: Path | None, luminosity: float | None, efficiency: float) -> Polynomial:
+def _yield(path: Path | None, luminosity: float | None, efficiency: float) -> tuple[Polynomial, Events]:
+    """Return nu(c) of observed data, and the simulated events that it comes from."""
     file, simulated = _simulated(None if luminosity is None else path)
     if simulated.cross_section is None or luminosity is None:
         raise InputError(f"{file} knows no cross section as a function of the coefficients")
-    return simulated.cross_section * (FB_PER_PB * luminosity * efficiency)
+    return simulated.cross_section * (FB_PER_PB * luminosity * efficiency), simulated

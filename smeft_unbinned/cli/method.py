@@ -102,12 +102,7 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings and options of entries that were given, by name."""
     given = {name: options[name] for name in _NAMES if options[name] is not None}
     if "hidden" in given:
-        try:
-            given["hidden"] = [int(x) for x in given["hidden"].split(",")]
-        except ValueError:
-            raise InputError(
-                f"--hidden takes whole numbers separated by commas, got {options['hidden']!r}"
-            ) from None
+        given["hidden"] = widths(given["hidden"])
     if options["prior"]:
         given["prior"] = assignments(options["prior"], "--prior")
     for text in options["more"]:
@@ -119,6 +114,14 @@ def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"{name} is given twice; leave one out")
         given[name] = _value(value.strip())
     return given
+
+
+def widths(text: str) -> list[int]:
+    """Parse the value of --hidden, whole numbers separated by commas."""
+    try:
+        return [int(x) for x in text.split(",")]
+    except ValueError:
+        raise InputError(f"--hidden takes whole numbers separated by commas, got {text!r}") from None
 
 
 def _value(text: str) -> Any:

@@ -122,6 +122,15 @@ def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     console.print(table)
 
 
+def print_held_out(table: pd.DataFrame) -> None:
+    """Print the errors of responses, `ResponseEstimator.held_out`."""
+    print_frame(table.rename(columns={"up": "error up", "down": "error down"}), "responses to nuisances")
+    console.print(
+        "errors are of held-out events, over that of a constant: below 1 something was learned",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
 def say(path: Path, what: str) -> None:
     """Tell which file was written."""
     console.print(Text.assemble("wrote ", (str(path), "bold"), f": {what}"), highlight=False, soft_wrap=True)

@@ -4,6 +4,15 @@ from .files import load_dataset
 from .gaussian import GaussianDataset
 from .poisson import PoissonDataset, histogram
 from .protocol import Dataset
+from .rates import Component
 from .unbinned import UnbinnedDataset
 
-__all__ = ["Dataset", "GaussianDataset", "PoissonDataset", "UnbinnedDataset", "histogram", "load_dataset"]
+__all__ = [
+    "Component",
+    "Dataset",
+    "GaussianDataset",
+    "PoissonDataset",
+    "UnbinnedDataset",
+    "histogram",
+    "load_dataset",
+]

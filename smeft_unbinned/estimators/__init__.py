@@ -5,7 +5,8 @@ A method is a choice on four axes, each a folder with one file per entry: `backb
 """
 
 from .estimator import Estimator
+from .responses import ResponseEstimator, train_responses
 from .settings import TrainSettings
 from .train import train
 
-__all__ = ["Estimator", "TrainSettings", "train"]
+__all__ = ["Estimator", "ResponseEstimator", "TrainSettings", "train", "train_responses"]

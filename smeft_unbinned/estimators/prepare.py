@@ -24,7 +24,7 @@ from .loop import Problem
 from .settings import TrainSettings
 from .sources import Pooled, Reweighting, prior_widths
 
-_FREE = ("epochs", "patience", "learning_rate", "schedule", "clip", "device")
+FREE = ("epochs", "patience", "learning_rate", "schedule", "clip", "device")
 """Settings that may change when a training goes on from a checkpoint."""
 
 
@@ -48,7 +48,7 @@ def prepare(
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Prepared:
     """Return what `train` trains on; raise InputError for input that cannot be used."""
-    chosen = _members(settings, members)
+    chosen = chosen_members(settings, members)
     if isinstance(sample, Samples):
         frame, weights, kind = _pool(sample, settings)
         names, truth = _operators_of(sample, operators), None
@@ -60,7 +60,7 @@ def prepare(
     if not names or (features is not None and len(features) == 0):
         raise InputError("training needs at least one operator and at least one feature")
     if features is not None:
-        frame = _columns(frame, features)
+        frame = select(frame, features)
     assert settings.backbone is not None
     inputs = settings.backbone.inputs(frame)
     summary = inputs.summary(frame)
@@ -77,14 +77,14 @@ def prepare(
     labels = None if truth is None else Labels.scaled(truth, sizes)
     weights = weights if truth is None else emphasised(weights, sizes)
     groups = _groups(truth, len(frame))
-    train, valid = _split(groups, settings, len(names))
+    train, valid = split_groups(groups, settings, len(names))
     if not (weights[train].sum() > 0 and weights[valid].sum() > 0):
         raise InputError(
             "the weights of the events to train on, or of those held out, do not sum to something positive; "
             "leave out events of weight zero, or take more events"
         )
     columns = np.ones((len(frame), len(chosen)))
-    own = _renumbered(groups[train])
+    own = renumbered(groups[train])
     columns[train] = settings.ensemble.weights(own, chosen, settings.seed)
     share = _share(settings, own, weights[train]) if settings.ensemble.own_events else None
     whole = Data(
@@ -137,7 +137,7 @@ def normalised(events: Events) -> np.ndarray:
     return np.asarray(weights / weights.sum())
 
 
-def _members(settings: TrainSettings, members: Sequence[int] | None) -> tuple[int, ...]:
+def chosen_members(settings: TrainSettings, members: Sequence[int] | None) -> tuple[int, ...]:
     """Return the numbers of the members to train; refuse those that the ensemble does not have."""
     ensemble = settings.ensemble
     if members is None:
@@ -163,7 +163,8 @@ def _share(settings: TrainSettings, groups: np.ndarray, weights: np.ndarray) -> 
     return int(np.count_nonzero(dealt, axis=0).min())
 
 
-def _columns(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
+def select(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
+    """Return some of the columns; raise InputError for one that is not there."""
     for name in features:
         Events(frame.iloc[:1]).column(name)  # names the nearest known one
     return frame[list(features)]
@@ -240,11 +241,12 @@ def _groups(truth: Polynomial | None, n: int) -> np.ndarray:
     return np.asarray(np.cumsum(~same) - 1)
 
 
-def _renumbered(groups: np.ndarray) -> np.ndarray:
+def renumbered(groups: np.ndarray) -> np.ndarray:
+    """Return the numbers (N,) of groups, from 0 without gaps, in the same order."""
     return np.asarray(np.unique(groups, return_inverse=True)[1]).reshape(-1)
 
 
-def _split(groups: np.ndarray, settings: TrainSettings, n: int) -> tuple[np.ndarray, np.ndarray]:
+def split_groups(groups: np.ndarray, settings: TrainSettings, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the events to train on, and of those held out; no group is in both."""
     count = int(groups.max()) + 1
     order = np.random.default_rng([settings.seed, 0]).permutation(count)
@@ -270,7 +272,7 @@ def _fingerprint(
     members: tuple[int, ...],
 ) -> str:
     """Return a checksum of all that decides what is learned; how it is minimised may change on the way."""
-    content = {k: v for k, v in settings.manifest().items() if k not in _FREE}
+    content = {k: v for k, v in settings.manifest().items() if k not in FREE}
     parts = [checksum(frame.to_numpy()), *map(str, frame.columns), checksum(weights), *operators]
     parts += [] if truth is None else [checksum(truth.coefficients)]
     if isinstance(sample, Samples):

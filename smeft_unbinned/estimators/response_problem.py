@@ -35,7 +35,7 @@ from .features import Inputs
 from .loop import Problem
 from .losses import Ratio
 from .losses.base import Evaluate
-from .prepare import _FREE, _columns, _members, _renumbered, _split, normalised
+from .prepare import FREE, chosen_members, normalised, renumbered, select, split_groups
 from .response_estimator import log_ratios
 from .settings import TrainSettings
 from .sources import Reweighting
@@ -136,20 +136,20 @@ def prepare(
     checkpoint: str | os.PathLike[str] | None,
 ) -> Prepared:
     """Return what `train_responses` trains on; raise InputError for input that cannot be used."""
-    frame = events.features if features is None else _columns(events.features, features)
+    frame = events.features if features is None else select(events.features, features)
     weights = normalised(events) * len(events)
     labels = Standard.fit(log_ratios(nuisances, nuisances.names, one_sided), weights)
     groups = _copies(events, nuisances)
-    train, valid = _split(groups, settings, 1)
+    train, valid = split_groups(groups, settings, 1)
     if not (weights[train].sum() > 0 and weights[valid].sum() > 0):
         raise InputError(
             "the weights of the events to train on, or of those held out, do not sum to something positive; "
             "leave out events of weight zero, or take more events"
         )
-    members = _members(settings, None)
+    members = chosen_members(settings, None)
     inputs = network.inputs(frame)
     columns = np.ones((len(frame), len(members)))
-    columns[train] = settings.ensemble.weights(_renumbered(groups[train]), members, settings.seed)
+    columns[train] = settings.ensemble.weights(renumbered(groups[train]), members, settings.seed)
     values = torch.as_tensor(labels.values, dtype=torch.float32)
     whole = Data(
         torch.as_tensor(inputs(frame), dtype=torch.float32),
@@ -192,7 +192,7 @@ def _fingerprint(
     settings: TrainSettings,
 ) -> str:
     """Return a checksum of all that decides what is learned; how it is minimised may change on the way."""
-    content = {k: v for k, v in settings.manifest().items() if k not in _FREE}
+    content = {k: v for k, v in settings.manifest().items() if k not in FREE}
     parts = [checksum(a) for a in (frame.to_numpy(), weights, nuisances.linear, nuisances.quadratic)]
     parts += [*map(str, frame.columns), *nuisances.names, *one_sided, json.dumps(content, sort_keys=True)]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

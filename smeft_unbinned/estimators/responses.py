@@ -22,7 +22,7 @@ from .loop import run
 from .response_estimator import ResponseEstimator
 from .response_problem import Responses, Standard, deviance, prepare
 from .settings import TrainSettings
-from .train import _reporter
+from .train import reporter
 
 __all__ = ["ResponseEstimator", "train_responses"]
 
@@ -62,7 +62,7 @@ def train_responses(
     prepared = prepare(events, nuisances, single, features, chosen, network, checkpoint)
     problem, labels = prepared.problem, prepared.labels
     wall, cpu = time.perf_counter(), time.process_time()
-    with _reporter(chosen, progress) as report:
+    with reporter(chosen, progress) as report:
         outcome = run(network, problem, report)
     estimator = ResponseEstimator(
         nuisances.names, single, prepared.inputs, network, outcome.parameters, labels.location, labels.scale,

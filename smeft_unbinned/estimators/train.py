@@ -24,7 +24,7 @@ from .loop import Report
 from .prepare import normalised, prepare, truth_of
 from .settings import TrainSettings
 
-__all__ = ["calibrated", "train"]
+__all__ = ["calibrated", "reporter", "train"]
 _CHUNK = 8192
 
 
@@ -67,7 +67,7 @@ def train(
         prepared.inputs(calibrate.features.iloc[:1])  # before the work, not after
     problem = prepared.problem
     wall, cpu = time.perf_counter(), time.process_time()
-    with _reporter(settings, progress) as report:
+    with reporter(settings, progress) as report:
         outcome = settings.backbone.fit(problem, report)
     estimator = Estimator(
         operators=prepared.operators,
@@ -166,7 +166,8 @@ def _identity(members: int, n: int) -> np.ndarray:
 
 
 @contextmanager
-def _reporter(settings: TrainSettings, progress: bool) -> Iterator[Report]:
+def reporter(settings: TrainSettings, progress: bool) -> Iterator[Report]:
+    """Yield what a training calls after every epoch: a progress bar where one is wanted."""
     bar = progress_bar(progress)
     task = bar.add_task("training", total=settings.epochs, note="")
 

@@ -1,7 +1,8 @@
-"""Fits of a likelihood: minimisation and nested sampling, one result type."""
+"""Fits of a likelihood: minimisation and nested sampling, one result type; all networks of an ensemble."""
 
 from .minuit import minimise
 from .nested import sample
+from .replicas import fit_replicas
 from .result import FitResult
 
-__all__ = ["FitResult", "minimise", "sample"]
+__all__ = ["FitResult", "fit_replicas", "minimise", "sample"]

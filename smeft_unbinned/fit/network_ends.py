@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..likelihood import Likelihood
 from ..polynomial import Array
 from .networks import ReplicaLikelihood
-from .profile import _HALVINGS, _LONGEST, _OVERSHOOT, _STEPS
+from .profile import HALVINGS, LONGEST, OVERSHOOT, STEPS
 
 Floats = NDArray[Any]
 _CLOSE = 1e-5
@@ -86,9 +86,9 @@ def _solve_ends(
     rows = np.arange(len(best))
     errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     away = (sign * np.sqrt(delta) / errors[rows, i])[:, None] * covariance[rows, :, i]
-    highest = lowest + _OVERSHOOT * delta
+    highest = lowest + OVERSHOOT * delta
     shorter, open_ = np.ones(len(best)), rows
-    for _ in range(_HALVINGS):
+    for _ in range(HALVINGS):
         trial = best[open_] + shorter[open_, None] * away[open_]
         fine = function.m2logl(np.column_stack([networks[open_], trial])) <= highest[open_]
         open_ = open_[~fine]
@@ -97,7 +97,7 @@ def _solve_ends(
         shorter[open_] *= 0.5
     y, errors, open_ = best + shorter[:, None] * away, shorter[:, None] * errors, rows
     found = np.full(len(best), np.nan)
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         at = np.column_stack([networks[open_], y[open_]])
         slope, curvature = function.gradient(at)[:, 1:], function.hessian(at)[:, 1:, 1:]
         k, j = np.arange(len(open_)), i[open_]
@@ -107,7 +107,7 @@ def _solve_ends(
         step = _solve(jacobian, residual)
         length = np.abs(step / errors[open_]).max(axis=1)
         finite = np.isfinite(length)
-        y[open_[finite]] -= (step * np.minimum(1.0, _LONGEST / np.maximum(length, 1e-300))[:, None])[finite]
+        y[open_[finite]] -= (step * np.minimum(1.0, LONGEST / np.maximum(length, 1e-300))[:, None])[finite]
         done = finite & (length < _CLOSE)
         right = done & (sign[open_] * slope[k, j] > 0) & (sign[open_] * (y - best)[open_, j] > 0)
         for r in np.flatnonzero(right):  # the others must be at a minimum

@@ -91,6 +91,25 @@ class NetworkTerm:
         return NetworkTerm([d.in_basis(target) for d in self._members], self._index, self._strict)
 
 
+def count_networks(likelihood: Likelihood) -> dict[str, int]:
+    """Return how many networks each dataset with replicas holds, the same number of at least two.
+
+    Raises InputError where no dataset holds any, and where their numbers do not fit.
+    """
+    held = {d.name: getattr(d, "replicas", None) for d in likelihood.datasets}
+    counts = {name: int(form.batch_shape[0]) for name, form in held.items() if form is not None}
+    listing = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    if not counts:
+        names = ", ".join(held)
+        raise InputError(f"no dataset holds replicas ({names}); export an ensemble with replicas=True")
+    if len(set(counts.values())) > 1 or min(counts.values()) < 2:
+        raise InputError(
+            f"datasets need the same number of replicas, two at least, got {listing}; export ensembles "
+            "of one size, or drop those of some with replace(replicas=None)"
+        )
+    return counts
+
+
 class ReplicaLikelihood:
     """-2 log L_m(p_m) of M networks, each at a point of its own.
 
@@ -102,17 +121,7 @@ class ReplicaLikelihood:
     def __init__(self, likelihood: Likelihood) -> None:
         self.likelihood: Likelihood = getattr(likelihood, "joint", likelihood)
         self.parameters = self.likelihood.parameters
-        held = {d.name: getattr(d, "replicas", None) for d in self.likelihood.datasets}
-        counts = {name: int(form.batch_shape[0]) for name, form in held.items() if form is not None}
-        listing = ", ".join(f"{name}: {count}" for name, count in counts.items())
-        if not counts:
-            names = ", ".join(d.name for d in self.likelihood.datasets)
-            raise InputError(f"no dataset holds replicas ({names}); export an ensemble with replicas=True")
-        if len(set(counts.values())) > 1 or min(counts.values()) < 2:
-            raise InputError(
-                f"datasets need the same number of replicas, two at least, got {listing}; export ensembles "
-                "of one size, or drop those of some with replace(replicas=None)"
-            )
+        counts = count_networks(self.likelihood)
         self.members = next(iter(counts.values()))
         self.datasets = tuple(counts)
         threads = 1 if self.members >= blocks.available() else None

@@ -12,11 +12,13 @@ import numpy as np
 
 from .descent import Scaled
 
-_STEPS = 40
-_OVERSHOOT = 3.0
+STEPS = 40
+"""Newton steps at most."""
+OVERSHOOT = 3.0
 """Rise of -2 log L over the one sought at which Newton's method may start."""
-_HALVINGS = 60
-_LONGEST = 1.0
+HALVINGS = 60
+"""Halvings of a first step that is too long, at most."""
+LONGEST = 1.0
 """Longest Newton step in units of the errors."""
 
 
@@ -30,9 +32,9 @@ def interval_end(
     errors = np.sqrt(np.diag(covariance))
     lowest = function.value(best)
     away = sign * np.sqrt(delta) * covariance[:, i] / errors[i]
-    shorter = _shorter(function, best, away, lowest + _OVERSHOOT * delta)
+    shorter = _shorter(function, best, away, lowest + OVERSHOOT * delta)
     y, errors = best + shorter * away, shorter * errors
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         slope, curvature = function.gradient(y), function.hessian(y)
         residual, jacobian = slope.copy(), curvature.copy()
         residual[i], jacobian[i] = function.value(y) - lowest - delta, slope
@@ -43,7 +45,7 @@ def interval_end(
         length = np.abs(step / errors).max()
         if not np.isfinite(length):
             return None
-        y = y - step * min(1.0, _LONGEST / max(length, 1e-300))
+        y = y - step * min(1.0, LONGEST / max(length, 1e-300))
         if length < 1e-7:
             return float(y[i]) if _is_end(function, y, best, i, sign) else None
     return None
@@ -54,7 +56,7 @@ def _shorter(function: Scaled, best: np.ndarray, away: np.ndarray, highest: floa
 
     At a minimum without curvature the quadratic approximation puts the end of the interval anywhere.
     """
-    for k in range(_HALVINGS):
+    for k in range(HALVINGS):
         if function.value(best + 0.5**k * away) <= highest:
             return float(0.5**k)
     return 1.0

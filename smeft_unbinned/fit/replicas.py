@@ -20,7 +20,7 @@ from ..datasets.protocol import Dataset
 from ..errors import InputError, brief
 from ..likelihood import Likelihood
 from ..newton import minimise_over
-from .minuit import _scales, minimise
+from .minuit import minimise, scales
 from .network_ends import Scaled, interval_ends
 from .networks import ReplicaLikelihood
 from .provenance import counters, met
@@ -120,7 +120,7 @@ def fit_replicas(
     index = np.arange(networks.members)
     everything = networks.of(index)
     before = counters(everything)
-    scaled = Scaled(networks, _scales(central, start))
+    scaled = Scaled(networks, scales(central, start))
     y, found = minimise_over(scaled, index[:, None].astype(float), start / scaled.scale)
     at = np.column_stack([index, y])
     value, curvature = scaled.m2logl(at), scaled.hessian(at)[:, 1:, 1:]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from smeft_unbinned.datasets import GaussianDataset, commondata, gaussian
+from smeft_unbinned.datasets import GaussianDataset, commondata, gaussian_load
 from smeft_unbinned.errors import InputError
 from smeft_unbinned.likelihood import Likelihood
 
@@ -115,7 +115,7 @@ def test_operators_outside_the_fit_are_zero_and_named(paths: dict[str, Path]) ->
 def test_folders_default_to_the_package_and_to_each_other(
     paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaussian, "files", lambda package: paths["data_path"].parent)
+    monkeypatch.setattr(gaussian_load, "files", lambda package: paths["data_path"].parent)
     assert len(GaussianDataset.load(["A", "B"])) == 3
     (paths["data_path"] / "A.json").write_text(json.dumps(THEORY_A), encoding="utf-8")
     assert len(GaussianDataset.load("A", data_path=paths["data_path"])) == 2
