@@ -1,16 +1,17 @@
 """Work on blocks of events: how large they are, on how many threads, and mapped files of any size.
 
-The order in which partial results are added depends on nothing but the number of threads.
+Partial results are added in the order of the blocks, whichever thread made them.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TypeVar
+from itertools import count
+from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -21,8 +22,10 @@ STREAM = 2**23
 """Bytes that are read for one block: the part of one core in the last cache."""
 RESIDENT = 2**29
 """Bytes of a mapped file that may stay in memory; beyond, each block is given back after its use."""
-WORTHWHILE = 2e7
+WORTHWHILE = 3e6
 """Multiplications below which a second thread costs more than it brings."""
+SHARES = 4
+"""Parts at least for each of several threads."""
 
 Part = TypeVar("Part")
 
@@ -39,31 +42,44 @@ def length(read: int, computed: int, multiple: int) -> int:
     return max(min(CACHE // computed, STREAM // read) // multiple * multiple, multiple)
 
 
-def run(worker: Callable[[], Callable[[slice], Part]], total: int, step: int, threads: int = 1) -> list[Part]:
-    """Return what workers make of consecutive parts of range(total).
+def run(
+    worker: Callable[[], Callable[[slice], Part]], total: int, step: int, threads: int = 1
+) -> list[Part]:
+    """Return what workers make of consecutive parts of range(total), in the order of the parts.
 
     worker: called once per thread, returns the function of a part; it may hold arrays that are used again for
-        every part. The linear algebra library keeps to one thread while there are several of ours.
+        every part. Threads take the next part when they are free, so that one which gets no processor delays
+        nothing. The linear algebra library keeps to one thread meanwhile.
     """
+    if threads > 1:
+        step = min(step, -(-total // (SHARES * threads)))
     parts = [slice(start, min(start + step, total)) for start in range(0, total, step)]
-    if threads < 2 or len(parts) < 2:
-        return _all(worker, parts)
-    shares = [parts[i::threads] for i in range(threads)]
-    with _controller(os.getpid()).limit(limits=1), ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(_all, worker, share) for share in shares[1:]]
-        results = [_all(worker, shares[0]), *(future.result() for future in others)]
-    return [part for result in results for part in result]
+    results: list[Any] = [None] * len(parts)
+    following = count()
 
+    def take() -> None:
+        work = worker()
+        with np.errstate(over="ignore", invalid="ignore"):
+            while (i := next(following)) < len(parts):
+                results[i] = work(parts[i])
 
-def _all(worker: Callable[[], Callable[[slice], Part]], parts: Sequence[slice]) -> list[Part]:
-    work = worker()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return [work(part) for part in parts]
+    with _controller(os.getpid()).limit(limits=1):
+        helpers = [_pool(os.getpid(), threads).submit(take) for _ in range(min(threads, len(parts)) - 1)]
+        take()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    return results
 
 
 @lru_cache(maxsize=1)
 def _controller(process: int) -> ThreadpoolController:
     return ThreadpoolController()
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads - 1)
 
 
 def mapping(array: np.ndarray) -> mmap.mmap | None:
