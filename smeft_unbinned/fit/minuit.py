@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import as_point
 from .descent import Scaled, minima
-from .profile import interval_end
+from .profile import end_near, interval_end
 from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
 from .result import FitResult, check_level
 
@@ -198,7 +198,15 @@ def _intervals(
     for i, name in enumerate(function.likelihood.parameters):
         ends = [interval_end(function, best, scaled, i, sign, delta) for sign in (-1.0, 1.0)]
         if None in ends:
-            ends = _minos(minuit, name, level)
+            near = _minos(minuit, name, level)
+            polished = [
+                None if y is None else end_near(function, best, i, sign, delta, y)
+                for y, sign in zip(near, (-1.0, 1.0), strict=True)
+            ]
+            ends = [
+                next((y for y in choices if y is not None), None)
+                for choices in zip(ends, polished, near, strict=True)
+            ]
         joined = [np.nan if end is None else end for end in ends]
         for lower, upper in sorted(_around(function, best, others, i, delta)):
             if lower <= joined[1] and upper >= joined[0]:

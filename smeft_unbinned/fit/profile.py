@@ -8,7 +8,10 @@ the cost.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from scipy import optimize
 
 from .descent import Scaled
 
@@ -30,10 +33,45 @@ def interval_end(
     best: the minimum (n,) in scaled coordinates; covariance: there, (n, n); sign: of the side.
     """
     errors = np.sqrt(np.diag(covariance))
-    lowest = function.value(best)
     away = sign * np.sqrt(delta) * covariance[:, i] / errors[i]
-    shorter = _shorter(function, best, away, lowest + OVERSHOOT * delta)
-    y, errors = best + shorter * away, shorter * errors
+    shorter = _shorter(function, best, away, function.value(best) + OVERSHOOT * delta)
+    return _newton(function, best, i, sign, delta, best + shorter * away, shorter * errors)
+
+
+def end_near(
+    function: Scaled, best: np.ndarray, i: int, sign: float, delta: float, near: float
+) -> float | None:
+    """Return y_i at one end of its interval from a value close to it, with the others at their minimum there.
+
+    For minima that a quadratic approximation does not describe: MINOS comes close to the end, not onto it.
+    """
+    others = [k for k in range(len(best)) if k != i]
+
+    def point(z: np.ndarray) -> np.ndarray:
+        y = best.copy()
+        y[i], y[others] = near, z
+        return y
+
+    start = point(best[others])
+    if others:
+        newton: Any = optimize.minimize
+        found = newton(
+            lambda z: function.value(point(z)), best[others], method="trust-exact",
+            jac=lambda z: function.gradient(point(z))[others],
+            hess=lambda z: function.hessian(point(z))[np.ix_(others, others)],
+        )  # fmt: skip
+        start = point(found.x)
+    return _newton(function, best, i, sign, delta, start, np.abs(start - best) + abs(near - best[i]))
+
+
+def _newton(
+    function: Scaled, best: np.ndarray, i: int, sign: float, delta: float, y: np.ndarray, errors: np.ndarray
+) -> float | None:
+    """Return y_i where Newton's method ends from a start y, None where that is no end of the interval.
+
+    errors: the size of a long step, (n,).
+    """
+    lowest = function.value(best)
     for _ in range(STEPS):
         slope, curvature = function.gradient(y), function.hessian(y)
         residual, jacobian = slope.copy(), curvature.copy()
