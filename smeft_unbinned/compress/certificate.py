@@ -45,6 +45,7 @@ class Certificate:
     largest: the largest |change| found, relative to the SM. at: the coefficients there, TeV^-2. height:
     -2 log L of all events there, above the minimum. rise: where the region ends. starts: optimisations made,
     of which `converged` ended in a maximum. points: size of the sample, whose largest |change| is `sampled`.
+    seed: of the search that found the largest; a compression makes several, and counts the work of all.
     """
 
     largest: float

@@ -42,9 +42,7 @@ def length(read: int, computed: int, multiple: int) -> int:
     return max(min(CACHE // computed, STREAM // read) // multiple * multiple, multiple)
 
 
-def run(
-    worker: Callable[[], Callable[[slice], Part]], total: int, step: int, threads: int = 1
-) -> list[Part]:
+def run(worker: Callable[[], Callable[[slice], Part]], total: int, step: int, threads: int = 1) -> list[Part]:
     """Return what workers make of consecutive parts of range(total), in the order of the parts.
 
     worker: called once per thread, returns the function of a part; it may hold arrays that are used again for
