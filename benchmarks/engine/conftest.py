@@ -29,6 +29,8 @@ THREADS = blocks.available()
 os.environ.setdefault("NPROC", str(THREADS))  # of the thread pool of jax, read when it is imported
 if THREADS == 1:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+REST = 0.15
+"""Seconds between contenders of several threads: those of the algebra library wait actively at first."""
 BURST = 0.004
 """Seconds for which one contender is called before it is the turn of the next."""
 BUDGET = 5.0
@@ -112,6 +114,8 @@ def race(benchmark: Any) -> Race:
 
         def turn() -> None:
             for name, call in contenders.items():
+                if THREADS > 1:
+                    time.sleep(REST)
                 taken, used = burst(call, counts[name])
                 wall[name].append(taken)
                 cpu[name].append(used)

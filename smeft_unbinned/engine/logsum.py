@@ -22,6 +22,8 @@ GROUP = 28
 POINTS = 64
 """Points evaluated together."""
 Work: TypeAlias = "Callable[[slice], tuple[Any, ...]]"
+Scratch: TypeAlias = "Callable[[int], Floats]"
+"""Gives an array of so many numbers, whose memory is used again by the next call."""
 
 
 def log_ratio(r: Array) -> Array:
@@ -51,6 +53,10 @@ class LogSum:
         self._common = float(weights[0]) if len(weights) and np.all(weights == weights[0]) else None
         self._threads = threads
         self.penalised = 0
+        self._scratch: list[Floats] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scratch": []}
 
     def value(self, x: Floats) -> Floats:
         """Return the sum, (S,)."""
@@ -67,7 +73,7 @@ class LogSum:
 
     def hessian(self, x: Floats) -> Floats:
         """Return the second derivatives by c, (S, n, n)."""
-        return self._batched(self._hessian, x, points=32)
+        return self._batched(self._hessian, x, POINTS // 2)
 
     def hvp(self, x: Floats, v: Floats) -> Floats:
         """Return the second derivatives times v = (0, direction), (S, n), without forming them; v like x."""
@@ -85,8 +91,8 @@ class LogSum:
     def _value(self, x: Floats, grouped: bool = True) -> Floats:
         rows, columns, points = self._rows, self._rows.columns(x), len(x)
 
-        def worker(step: int) -> Work:
-            out = np.empty((step * rows.rank, points))
+        def worker(step: int, scratch: Scratch) -> Work:
+            out = scratch(step * rows.rank * points).reshape(-1, points)
             products = np.empty(step // GROUP * points)
 
             def work(part: slice) -> tuple[Floats, int]:
@@ -105,8 +111,8 @@ class LogSum:
     def _gradient(self, x: Floats, with_value: bool = False) -> Floats:
         rows, columns, points = self._rows, self._rows.columns(x), len(x)
 
-        def worker(step: int) -> Work:
-            out = np.empty((step * rows.rank, points))
+        def worker(step: int, scratch: Scratch) -> Work:
+            out = scratch(step * rows.rank * points).reshape(-1, points)
             products = np.empty(step // GROUP * points)
 
             def work(part: slice) -> tuple[Floats, int, Floats]:
@@ -130,8 +136,8 @@ class LogSum:
     def _hessian(self, x: Floats) -> Floats:
         rows, columns, points = self._rows, self._rows.columns(x), len(x)
 
-        def worker(step: int) -> Work:
-            out = np.empty((step * rows.rank, points))
+        def worker(step: int, scratch: Scratch) -> Work:
+            out = scratch(step * rows.rank * points).reshape(-1, points)
 
             def work(part: slice) -> tuple[Floats, Floats]:
                 block = rows.block(part, points)
@@ -143,7 +149,9 @@ class LogSum:
 
             return work
 
-        parts = self._run(worker, points, 2 * x.shape[1])
+        n = x.shape[1] - 1
+        arrays = 2 * n if points <= FEW else max(n // 2, 2)  # for many points, long products pay
+        parts = self._run(worker, points, arrays)
         outer = np.sum([part[1] for part in parts], axis=0)
         return np.asarray(rows.finish_curvature(sum(part[0] for part in parts)) - outer)
 
@@ -151,8 +159,8 @@ class LogSum:
         rows, points = self._rows, len(x)
         columns, change = rows.columns(x), rows.columns(x, v)
 
-        def worker(step: int) -> Work:
-            out = np.empty((step * rows.rank, points))
+        def worker(step: int, scratch: Scratch) -> Work:
+            out = scratch(step * rows.rank * points).reshape(-1, points)
 
             def work(part: slice) -> tuple[Floats, Floats]:
                 block = rows.block(part, points)
@@ -167,7 +175,7 @@ class LogSum:
         first = rows.finish_slope(sum(part[0] for part in parts), v)
         return first - rows.finish_slope(sum(part[1] for part in parts), x)
 
-    def _run(self, worker: Callable[[int], Work], points: int, arrays: int) -> list[Any]:
+    def _run(self, worker: Callable[[int, Scratch], Work], points: int, arrays: int) -> list[Any]:
         """Return the results of all blocks; arrays: how many of size (B, S) a block needs."""
         rows, total = self._rows, len(self._weights)
         read, computed = rows.width * rows.array.itemsize, 8 * points * (arrays + rows.rank - 1)
@@ -180,8 +188,18 @@ class LogSum:
             threads = blocks.available() if self._threads is None else self._threads
         source = blocks.mapping(rows.array) if rows.array.nbytes > blocks.RESIDENT else None
 
+        used: list[Floats] = []
+
+        def scratch(size: int) -> Floats:
+            try:
+                buffer = self._scratch.pop()
+            except IndexError:
+                buffer = np.empty(0)
+            used.append(buffer if buffer.size >= size else np.empty(size))
+            return used[-1][:size]
+
         def releasing() -> Work:
-            work = worker(step)
+            work = worker(step, scratch)
             if source is None:
                 return work
 
@@ -192,7 +210,9 @@ class LogSum:
 
             return and_release
 
-        return blocks.run(releasing, total, step, threads)
+        results = blocks.run(releasing, total, step, threads)
+        self._scratch = used
+        return results
 
     def _logs(self, r: Floats, part: slice, products: Floats | None) -> tuple[Floats, int]:
         """Return sum_e w_e log r_e of a block, (S,), and how many ratios are not positive."""

@@ -126,7 +126,7 @@ class Dense(Rows):
         if len(x) > FEW:  # then it pays to unpack G, (n, n + 1, B): n^2 products per point instead of n^3
             place, scale = _unpacking(self.n)
             g = np.take(_double(rows).T, place, axis=0) * scale[:, :, None]
-            return np.stack([x @ row for row in g])
+            return np.asarray(np.matmul(x, g))
         unit = np.eye(self.n + 1)[1:]
         columns = np.stack([self.columns(x, np.broadcast_to(e, x.shape)) for e in unit])  # (n, P, S)
         product = columns.swapaxes(1, 2).reshape(-1, self.width) @ _double(rows).T
