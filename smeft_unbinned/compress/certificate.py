@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..likelihood import Likelihood
 from .dips import dips
 from .rebuild import at_nominal, bounding
-from .region import bottoms, explore, scales, values
+from .region import bottoms, explore, principal_axes, scales, values
 from .tips import tips
 
 Real = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Certificate:
     largest: the largest |change| found, relative to the SM. at: the coefficients there, TeV^-2. height:
     -2 log L of all events there, above the minimum. rise: where the region ends. starts: optimisations made,
     of which `converged` ended in a maximum. points: size of the sample, whose largest |change| is `sampled`.
-    seed: of the search that found the largest; a compression makes several, and counts the work of all.
+    seed: as given; a compression makes several searches, with the seeds that follow, and counts all.
     """
 
     largest: float
@@ -147,8 +147,7 @@ class _Climber:
         self.limit, self._highest = limit, limit + slack
         self.largest, self.where, self.height = -1.0, points[0], np.inf
         self._origin = points.mean(axis=0)
-        variance, vectors = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))
-        self._axes = vectors * np.sqrt(np.maximum(variance, 1e-12 * variance[-1]))
+        self._axes = principal_axes(points)
         self._last: tuple[bytes, tuple[float, Real, float, Real]] | None = None
 
     def sample(self, points: Real) -> Real:

@@ -120,7 +120,7 @@ def _searched(
         starts, converged = largest.starts + other.starts, largest.converged + other.converged
         points = largest.points + other.points
         largest = max(largest, other, key=lambda certificate: certificate.largest)
-        largest = replace(largest, starts=starts, converged=converged, points=points)
+        largest = replace(largest, starts=starts, converged=converged, points=points, seed=seed)
     return largest, worst
 
 
