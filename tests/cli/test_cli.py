@@ -8,17 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from commands import refuse, run
 
-from smeft_unbinned.cli import COMMANDS, main
+from smeft_unbinned.cli import COMMANDS
 
 TRAIN = ("--replicas", "2", "--epochs", "4", "--hidden", "16", "--no-plot")
 RATE = ("--luminosity", 300, "--efficiency", 0.01)
-
-
-def run(*arguments: object) -> Result:
-    """Call the command line as a shell would."""
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def succeed(*arguments: object) -> str:
@@ -26,14 +21,6 @@ def succeed(*arguments: object) -> str:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     return result.output
-
-
-def refuse(*arguments: object) -> str:
-    """Call, expect exit code 2 and a plain message, return it."""
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    assert "Traceback" not in result.output
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")

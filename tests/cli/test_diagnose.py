@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from commands import run
 
 from smeft_unbinned import Events, cli
 
@@ -17,10 +17,6 @@ CHECKS = ("--checks", "positivity,expectation,coverage", "--toys", 8)
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "COMMANDS", tuple(dict.fromkeys((*cli.COMMANDS, "diagnose"))))
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.main, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")

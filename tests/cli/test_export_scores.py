@@ -8,29 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from commands import refuse, run
 
 from smeft_unbinned import Events, PoissonDataset, Runcard
-from smeft_unbinned.cli import main
 from smeft_unbinned.scores import score_histogram
 
 RATE = ("--luminosity", 3, "--efficiency", 0.1)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def succeed(*arguments: object) -> str:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     return result.output
-
-
-def refuse(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")

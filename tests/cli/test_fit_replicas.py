@@ -9,24 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from commands import refuse, run
 
 from smeft_unbinned import FitResult, InputError, Likelihood, SumOfSquares, UnbinnedDataset, minimise
-from smeft_unbinned.cli import fit, main
+from smeft_unbinned.cli import fit
 from smeft_unbinned.fit.replicas import network_bands
 
 NAMES = ("cHW", "cHq3")
 NETWORKS = 4
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def refuse(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from commands import refuse, run
 
 from smeft_unbinned import InputError
-from smeft_unbinned.cli import compare, fit, main, options
+from smeft_unbinned.cli import compare, fit, options
 from theory_tables import make
 
 TRAIN = ("--replicas", 1, "--epochs", 2, "--hidden", 8)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def refuse(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")

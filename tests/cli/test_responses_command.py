@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from commands import refuse, run
 
 from smeft_unbinned import Events, InputError, ResponseEstimator, TrainSettings, train_responses
-from smeft_unbinned.cli import main
 from smeft_unbinned.cli.responses import DEFAULTS
 from smeft_unbinned.estimators import responses as learning
 from smeft_unbinned.events import Nuisances, read_madminer, read_nuisances
@@ -59,17 +58,6 @@ def write(path: Path, n: int = 3000, seed: int = 1, observables: tuple[str, ...]
         for key, value in fields.items():
             file.create_dataset(key, data=value)
     return path
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def refuse(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    assert "Traceback" not in result.output
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")
