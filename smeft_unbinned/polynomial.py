@@ -42,12 +42,13 @@ def namespace(*arrays: Array) -> Any:
 
 def convert(xp: Any, a: Array, dtype: Any = None) -> Array:
     """Return `a` as an array of namespace xp, untouched where it is one already (for autodiff)."""
-    if not hasattr(a, "dtype") or isinstance(a, np.generic) or (is_numpy_array(a) and not _is_numpy(xp)):
+    if not hasattr(a, "dtype") or isinstance(a, np.generic) or (is_numpy_array(a) and not is_numpy(xp)):
         return xp.asarray(a, dtype=dtype)
     return a if dtype is None or a.dtype == dtype else xp.astype(a, dtype)
 
 
-def _is_numpy(xp: Any) -> bool:
+def is_numpy(xp: Any) -> bool:
+    """Return whether a namespace is that of numpy arrays."""
     return xp is _NUMPY
 
 
@@ -63,16 +64,15 @@ def size(n: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _indices(n: int) -> tuple[np.ndarray, np.ndarray]:
+def packed_indices(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return row and column in G of each monomial, (P,) each."""
-    rows, columns = np.triu_indices(n + 1)
-    return rows, columns
+    return np.triu_indices(n + 1)
 
 
 @lru_cache(maxsize=64)
 def _derivatives(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the constant tensors of the first derivative, (n, P, n + 1), and the second, (n, n, P)."""
-    rows, columns = _indices(n)
+    rows, columns = packed_indices(n)
     eye = np.eye(n + 1)
     first = (
         eye[rows][:, :, None] * eye[columns][:, None, :] + eye[columns][:, :, None] * eye[rows][:, None, :]
@@ -92,7 +92,7 @@ def homogeneous(c: Array) -> Array:
 def monomials(c: Array) -> Array:
     """Return the monomials 1, c_i, c_i c_j (i <= j): c (..., n) gives (..., P)."""
     xp = namespace(c)
-    rows, columns = _indices(int(c.shape[-1]))
+    rows, columns = packed_indices(int(c.shape[-1]))
     x = homogeneous(c)
     return xp.take(x, xp.asarray(rows), axis=-1) * xp.take(x, xp.asarray(columns), axis=-1)
 
@@ -113,7 +113,7 @@ def pack(matrix: Array) -> Array:
     """Return the packed coefficients (..., P) of symmetric matrices G (..., n + 1, n + 1)."""
     xp = namespace(matrix)
     n = int(matrix.shape[-1]) - 1
-    rows, columns = _indices(n)
+    rows, columns = packed_indices(n)
     flat = xp.reshape(matrix, (*matrix.shape[:-2], (n + 1) ** 2))
     twice = xp.asarray(np.where(rows == columns, 1.0, 2.0), dtype=flat.dtype)
     return xp.take(flat, xp.asarray(rows * (n + 1) + columns), axis=-1) * twice
@@ -123,7 +123,7 @@ def unpack(coefficients: Array) -> Array:
     """Return the symmetric matrices G (..., n + 1, n + 1) of packed coefficients (..., P)."""
     xp = namespace(coefficients)
     n = (math.isqrt(8 * int(coefficients.shape[-1]) + 1) - 3) // 2
-    rows, columns = _indices(n)
+    rows, columns = packed_indices(n)
     where = np.zeros((n + 1, n + 1), dtype=np.int64)
     where[rows, columns] = where[columns, rows] = np.arange(rows.size)
     half = xp.asarray(np.where(rows == columns, 1.0, 0.5), dtype=coefficients.dtype)
@@ -312,7 +312,7 @@ class Polynomial(QuadraticForm):
     def substitute(self, operators: Sequence[str], matrix: Array) -> Polynomial:
         m = np.asarray(matrix, dtype=float)
         names = check_operators(operators)
-        rows, columns = _indices(len(self.operators))
+        rows, columns = packed_indices(len(self.operators))
         product = m[rows][:, :, None] * m[columns][:, None, :]
         table = pack(0.5 * (product + product.swapaxes(1, 2)))  # (P, P')
         xp = namespace(self.coefficients)

@@ -31,7 +31,7 @@ from scipy import stats
 
 from smeft_unbinned import Likelihood, UnbinnedDataset, export, minimise
 from smeft_unbinned.compress import compress
-from smeft_unbinned.compress.region import bottoms, explore, scales, values
+from smeft_unbinned.compress.region import bottoms, explore, principal_axes, scales, values
 from smeft_unbinned.compress.tips import extreme
 from smeft_unbinned.demo import EFFICIENCY, OPERATORS
 from smeft_unbinned.processes import vh
@@ -83,8 +83,7 @@ def constrained(full: UnbinnedDataset, small: UnbinnedDataset, seed: int) -> dic
     inside = region.points[heights < threshold]
     best = region.best[0]
     lowest = float(values(function, bottoms(function, scale, region.best)).min())
-    variance, vectors = np.linalg.eigh(np.cov((region.points / scale).T))
-    axes = scale[:, None] * vectors * np.sqrt(variance)
+    axes = scale[:, None] * principal_axes(region.points / scale)
     ends = {}
     for i, name in enumerate(full.operators):
         for sign, side in ((1.0, "upper"), (-1.0, "lower")):

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from smeft_unbinned import Events
 from smeft_unbinned.estimators.responses import ResponseEstimator, train_responses
-from smeft_unbinned.events import Nuisances, read_madminer, read_nuisances
+from smeft_unbinned.events import Nuisances
+from smeft_unbinned.events.nuisance_samples import largest, read_with_nuisances
 from smeft_unbinned.processes import vh
 from smeft_unbinned.processes.smearing import ZH_DETECTOR, smear
 
@@ -82,15 +83,8 @@ def zh_responses(points: pd.DataFrame) -> Nuisances:
 
 def tth_inputs(path: str | Path, count: int = COUNT) -> Inputs:
     """Return the events of the ttH sample and their `count` nuisances of largest effect."""
-    events, every = read_madminer(path), read_nuisances(path)
-    names = largest(every, np.asarray(events.weights), count)
-    return Inputs(events, read_nuisances(path, names=names))
-
-
-def largest(nuisances: Nuisances, weights: Real, count: int) -> tuple[str, ...]:
-    """Return the nuisances with the largest rms of D, on yield and shape together, largest first."""
-    rms = np.sqrt(weights @ nuisances.linear**2 / weights.sum())
-    return tuple(nuisances.names[k] for k in np.argsort(-rms, kind="stable")[:count])
+    events, every = read_with_nuisances([path])
+    return Inputs(events, largest(events, every, count))
 
 
 def zh_training(inputs: Inputs, *, seed: int, progress: bool = False) -> ResponseEstimator:

@@ -15,7 +15,7 @@ from ..datasets import UnbinnedDataset
 from ..likelihood import Likelihood
 from ..polynomial import unpack
 from .groups import blocks
-from .region import values
+from .region import principal_axes, values
 
 Real = NDArray[np.float64]
 _RIDGE = 1e-3
@@ -35,8 +35,7 @@ def dips(
     """
     center = points.mean(axis=0)
     n = len(center)
-    variance, vectors = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))
-    axes = vectors * np.sqrt(np.maximum(variance, 1e-12 * variance[-1]))
+    axes = principal_axes(points)
     inside = np.linalg.solve(axes, (points - center).T).T
     far = 1.1 * np.abs(inside).max(axis=0)
     starts = np.concatenate([np.zeros((1, n)), inside[:: max(1, len(inside) // _CENTERS)]])

@@ -29,6 +29,12 @@ class Region:
     points: Real
 
 
+def principal_axes(points: Real) -> Real:
+    """Return the axes of the spread of points (K, n), a standard deviation long, in columns, (n, n)."""
+    variance, vectors = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))
+    return np.asarray(vectors * np.sqrt(np.maximum(variance, 1e-12 * variance[-1])))
+
+
 def values(function: Dataset | Likelihood, points: Real) -> Real:
     """Return -2 log L at many points (K, n), in parts that bound the memory, (K,)."""
     parts = [function.m2logl(points[i : i + _CHUNK]) for i in range(0, len(points), _CHUNK)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from ..likelihood import Likelihood
-from .region import Region, values
+from .region import Region, principal_axes, values
 
 Real = NDArray[np.float64]
 _HEIGHTS = (0.04, 0.16, 0.36, 0.64, 1.0)
@@ -24,8 +24,7 @@ _OPTIONS = {"maxiter": 60, "ftol": 1e-6}
 def tips(function: Likelihood, scale: Real, region: Region, rise: float) -> Real:
     """Return points (10 n, n) at the tips, found by ascent from the extreme points of the sample."""
     heights = values(function, region.points) - region.lowest
-    variance, vectors = np.linalg.eigh(np.atleast_2d(np.cov((region.points / scale).T)))
-    axes = scale[:, None] * vectors * np.sqrt(np.maximum(variance, 1e-12 * variance[-1]))
+    axes = scale[:, None] * principal_axes(region.points / scale)
     best = region.best[0]
     found = []
     for height in np.multiply(rise, _HEIGHTS):

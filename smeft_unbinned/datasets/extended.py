@@ -19,7 +19,7 @@ from ..engine import FLOOR, LogSum, blocks, log_ratio
 from ..errors import InputError, brief, nearest
 from ..events.nuisance import Nuisances
 from ..operators import DATASET_BASES
-from ..polynomial import Array, Point, QuadraticForm, SumOfSquares, as_point, convert, namespace
+from ..polynomial import Array, Point, QuadraticForm, SumOfSquares, as_point, convert, is_numpy, namespace
 from . import rates
 from .conditional import Conditional
 from .rates import Component, Modulated
@@ -171,7 +171,7 @@ class ExtendedTerm:
         return namespace(point), point[..., :n], point[..., n:]
 
     def _fast(self, xp: Any) -> bool:
-        return self._mixture is None and "numpy" in xp.__name__ and "jax" not in xp.__name__
+        return self._mixture is None and is_numpy(xp)
 
     def _value(self, p: Point) -> Array:
         xp, c, theta = self._split(p)
@@ -188,8 +188,7 @@ class ExtendedTerm:
     def _events(self, xp: Any, c: Array, theta: Array) -> Array:
         """Return sum_e w_e log(rate_e), (...)."""
         if self._fast(xp):
-            logs = self._sum.value(_flat(c)).reshape(c.shape[:-1])
-            return logs + theta @ self._shift[0] + theta**2 @ self._shift[1]
+            return self._sum.value(_flat(c)).reshape(c.shape[:-1]) + self._linear(xp, theta)
         total = 0.0
         for terms, weights in self._parts(xp, c):
             r = rates.values(terms, c, theta)
@@ -206,14 +205,14 @@ class ExtendedTerm:
         terms = [Modulated(self._total)] if self._mixture is None else self._mixture
         points = max(int(np.prod(c.shape[:-1])), 1)
         step = max(len(self), 1)
-        if "numpy" in xp.__name__ and "jax" not in xp.__name__:
+        if is_numpy(xp):
             step = blocks.length(8, 8 * points * (len(self.parameters) + 2), 1)
         for start in range(0, max(len(self), 1), step):
             part = slice(start, start + step)
             yield [t.part(part) for t in terms], convert(xp, self.weights[part], c.dtype)
 
     def _count(self, xp: Any, r: Array) -> None:
-        if "numpy" in xp.__name__ and "jax" not in xp.__name__:
+        if is_numpy(xp):
             self._penalised += int(np.sum(r <= FLOOR))
 
     def m2logl(self, c: Point) -> Array:
@@ -234,22 +233,22 @@ class ExtendedTerm:
         value, slope = self._sum.value_and_gradient(_flat(point))
         logs = value.reshape(point.shape[:-1]) + self._linear(xp, theta)
         nu = self._nu(xp, point, theta)
-        full = self._with_theta(slope.reshape(point.shape), theta)
+        full = self._with_theta(xp, slope.reshape(point.shape), theta)
         return 2.0 * (nu - logs) - self._zero, 2.0 * (self._yield_slope(xp, point, theta) - full)
 
     def _yield_slope(self, xp: Any, c: Array, theta: Array) -> Array:
         groups = xp.ones((*c.shape[:-1], len(self._yield.form)), dtype=c.dtype)
         return rates.slope([self._yield], groups, c, theta)
 
-    def _with_theta(self, slope: Array, theta: Array) -> Array:
-        return np.concatenate([slope, self._shift[0] + 2.0 * theta * self._shift[1]], axis=-1)
+    def _with_theta(self, xp: Any, slope: Array, theta: Array) -> Array:
+        first, second = (convert(xp, a, theta.dtype) for a in self._shift)
+        return xp.concat([slope, first + 2.0 * theta * second], axis=-1)
 
     def _events_slope(self, xp: Any, c: Array, theta: Array) -> Array:
         """Return sum_e w_e d(log rate_e), (..., n + K)."""
         if self._fast(xp):
-            return self._with_theta(self._sum.gradient(_flat(c)).reshape(c.shape), theta)
-        first, second = (convert(xp, a, theta.dtype) for a in self._shift)
-        total = xp.concat([xp.zeros_like(c), first + 2.0 * theta * second], axis=-1)
+            return self._with_theta(xp, self._sum.gradient(_flat(c)).reshape(c.shape), theta)
+        total = self._with_theta(xp, xp.zeros_like(c), theta)
         for terms, weights in self._parts(xp, c):
             r = rates.values(terms, c, theta)
             self._count(xp, r)

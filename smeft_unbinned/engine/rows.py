@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..polynomial import Polynomial, QuadraticForm, SumOfSquares, _indices, unpack
+from ..polynomial import Polynomial, QuadraticForm, SumOfSquares, packed_indices, unpack
 
 Floats: TypeAlias = NDArray[Any]
 FEW = 4
@@ -93,7 +93,7 @@ class Dense(Rows):
         self.unit = unit
 
     def columns(self, x: Floats, v: Floats | None = None) -> Floats:
-        i, j = _indices(self.n)
+        i, j = packed_indices(self.n)
         x = x.T
         if v is None:
             return np.asarray(x[i] * x[j])
@@ -180,7 +180,7 @@ class LowRank(Rows):
 
 def _unpacking(n: int) -> tuple[Floats, Floats]:
     """Return where 2 G_ij stands in the packed coefficients, and its factor; (n, n + 1), without i = 0."""
-    i, j = _indices(n)
+    i, j = packed_indices(n)
     place, scale = np.zeros((n + 1, n + 1), dtype=np.intp), np.ones((n + 1, n + 1))
     place[i, j] = place[j, i] = np.arange(i.size)
     np.fill_diagonal(scale, 2.0)
