@@ -7,7 +7,6 @@ import json
 import logging
 import pickle
 import sys
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugins.smefit import checks, evolution, unbinned
+from plugins.smefit import checks, unbinned
 from plugins.smefit.example.make import toy_dataset
+from smeft_unbinned import rg_matrix, rge
 from smeft_unbinned.datasets import UnbinnedDataset
 from smeft_unbinned.errors import InputError
 from smeft_unbinned.polynomial import Polynomial
@@ -219,25 +219,27 @@ def test_running_uses_the_matrix_of_smefit(
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def load_rge_matrix(block: dict[str, Any], names: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
-        seen.update(block=block, names=names)
-        matrix = np.zeros((1, 2, len(names)))  # rows OpW, OpqMi: sorted names of what the running generates
-        matrix[0, 0, names.index("OpW")], matrix[0, 1, names.index("OtG")] = 0.9, 0.01
-        return matrix, {"OpqMi": {}, "OpW": {}}
+    def compute(settings: dict[str, Any], names: list[str], scale: float, done: Any) -> rg_matrix.Matrix:
+        seen.update(settings=settings, names=names, scale=scale)
+        matrix = np.zeros((2, len(names)))
+        matrix[0, names.index("OpW")], matrix[1, names.index("OtG")] = 0.9, 0.01
+        return rg_matrix.Matrix(("OpW", "OpqMi"), tuple(names), matrix)
 
-    fake = types.SimpleNamespace(load_rge_matrix=load_rge_matrix)
-    monkeypatch.setattr(evolution, "require", lambda module, extra: fake)
-    rge = {"init_scale": 5000.0, "obs_scale": "dynamic", "scale_variation": 2.0}
-    chi2 = as_smefit_loads("zh", file=file, rge_dict=rge, coefficients=Manager(CARD[::-1]))
-    assert seen["block"] == {**rge, "obs_scale": 800.0}
-    assert seen["names"] == sorted(CARD)
+    monkeypatch.setattr(rge, "compute", compute)
+    block = {"init_scale": 5000.0, "obs_scale": "dynamic", "scale_variation": 2.0, "adm_QCD": False}
+    chi2 = as_smefit_loads("zh", file=file, rge_dict=block, coefficients=Manager(CARD[::-1]))
+    assert seen["scale"] == 800.0
+    assert seen["settings"] == {
+        "init_scale": 5000.0, "adm_QCD": False, "smeft_accuracy": "integrate", "yukawa": "top",
+    }  # fmt: skip
+    assert set(seen["names"]) == set(CARD)
     expected = dataset.in_basis("smefit").m2logl({"OpW": -0.09, "OpqMi": 0.07})
     assert float(chi2.compute_chi2(POINT[::-1])) == pytest.approx(float(expected), rel=1e-12)
     assert chi2.set_to_zero == ("O3pq",)
     as_smefit_loads("zh", file=file, rge_dict={"obs_scale": 91.0}, scale=1000)
-    assert seen["block"] == {"obs_scale": 1000.0}
+    assert seen["scale"] == 1000.0
     with pytest.raises(InputError, match="positive number in GeV, got -1"):
-        as_smefit_loads("zh", file=file, rge_dict=rge, scale=-1)
+        as_smefit_loads("zh", file=file, rge_dict=block, scale=-1)
 
 
 def test_running_without_a_scale_is_refused(tmp_path: Path) -> None:
