@@ -1,21 +1,22 @@
-"""What is known of parameters beforehand: fixed values, combinations, ranges, and Gaussian constraints.
+"""What is known of parameters beforehand: fixed values, rules, ranges, and Gaussian constraints.
 
 Also the blocks `coefficients` and `nuisances` of a runcard, which say all this.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from . import rules
 from .errors import InputError, brief, nearest
 from .polynomial import Array, Point, as_point, convert, namespace
+from .rules import Rule
 
-_KEYS = ("min", "max", "constrain", "value")
+_KEYS = ("min", "max", "constrain", "value", "is_mass")
 _NUISANCE_KEYS = ("constraint", "value", "min", "max")
 Constraint = tuple[float, float]
 """Centre and error of a Gaussian constraint."""
@@ -23,19 +24,29 @@ Constraint = tuple[float, float]
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Free coefficients in order, fixed values, linear combinations, and prior ranges, all by name."""
+    """Free coefficients in order, fixed values, rules of dependent ones, and prior ranges, all by name.
+
+    dependent: {other: factor} for linear rules, else products (factor, ((other, power), ...)). The others may
+        be free, fixed and dependent; `rules.resolve` writes them out.
+    notes: what the user should know about the block.
+    """
 
     free: tuple[str, ...] = ()
     fixed: Mapping[str, float] = field(default_factory=dict)
-    dependent: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    dependent: Mapping[str, Rule] = field(default_factory=dict)
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, block: Mapping[str, Any]) -> Coefficients:
-        """Read the block; raise InputError naming the coefficient whose entry cannot be used."""
+    def parse(cls, block: Mapping[str, Any], partial: bool = False) -> Coefficients:
+        """Read the block; raise InputError naming the coefficient whose entry cannot be used.
+
+        partial: leave out, with a note, products of coefficients that the block does not have; without it
+            they are an error. In fits of one or two coefficients at a time they have no effect.
+        """
         free: list[str] = []
         fixed: dict[str, float] = {}
-        dependent: dict[str, Mapping[str, float]] = {}
+        given: dict[str, tuple[rules.Product, ...]] = {}
         bounds: dict[str, tuple[float, float]] = {}
         if not isinstance(block, Mapping):
             raise InputError(f"coefficients must be a mapping of names, got {brief(block)}")
@@ -43,23 +54,53 @@ class Coefficients:
             if not isinstance(name, str) or not name:
                 raise InputError(f"a coefficient is called by a text that is not empty, got {brief(name)}")
             entry = _entry(name, raw)
-            rule = entry.get("constrain", False)
-            if rule is True or (not rule and "value" in entry and "min" not in entry):
-                fixed[name] = _number(name, "value", entry.get("value", 0.0))
-            elif rule:
-                dependent[name] = _combination(name, rule)
+            if entry.get("constrain") is True:
+                fixed[name] = _fixed(name, entry)
+            elif "value" in entry:
+                what = "dependent" if entry.get("constrain") else "free"
+                raise InputError(
+                    f"coefficient {name} is {what}, yet has the value {brief(entry['value'])}; write "
+                    f"{{constrain: true, value: {brief(entry['value'])}}} to fix it, or remove the value"
+                )
+            elif entry.get("constrain", False) is not False:
+                given[name] = rules.parse(name, entry["constrain"])
             else:
                 free.append(name)
                 if "min" in entry or "max" in entry:
                     bounds[name] = _range(name, entry)
-        for name, row in dependent.items():
-            for other in row:
-                if other not in free:
-                    raise InputError(
-                        f"coefficient {name} is constrained by {brief(other)}, not a free coefficient."
-                        + nearest(other, free)
-                    )
-        return cls(tuple(free), fixed, dependent, bounds)
+        notes = _leave_out(given, block) if partial else []
+        try:
+            rules.resolve(given, fixed, free)
+        except InputError as error:
+            raise InputError(f"coefficients: {error}") from None
+        dependent = {name: rules.normal(name, rule) for name, rule in given.items()}
+        return cls(tuple(free), fixed, dependent, bounds, tuple(notes))
+
+
+def _leave_out(given: dict[str, tuple[rules.Product, ...]], names: Iterable[str]) -> list[str]:
+    """Remove products of names that do not exist, and return what to say about each rule that had some."""
+    notes = []
+    for name, rule in given.items():
+        absent = dict.fromkeys(other for _, powers in rule for other, _ in powers if other not in names)
+        if absent:
+            given[name] = tuple(p for p in rule if not any(other in absent for other, _ in p[1]))
+            notes.append(
+                f"{name} is constrained by {', '.join(absent)}, not in the card: these terms are left out"
+            )
+    return notes
+
+
+def _fixed(name: str, entry: Mapping[str, Any]) -> float:
+    if "value" not in entry:
+        raise InputError(f"coefficient {name} is fixed (constrain: true) without a value; give one")
+    value = _number(name, "value", entry["value"])
+    lower, upper = (_number(name, k, entry[k]) if k in entry else value for k in ("min", "max"))
+    if not lower <= value <= upper:
+        raise InputError(
+            f"coefficient {name} is fixed at {value:g}, outside of its own range [{lower:g}, {upper:g}]; "
+            "correct one or remove min and max"
+        )
+    return value
 
 
 @dataclass(frozen=True)
@@ -105,13 +146,17 @@ def _entry(
     for key in entry:
         if key not in known:
             raise InputError(f"{what} {name}: unknown key {brief(key)}.{nearest(key, known)}")
-    return entry
+    if not isinstance(entry.get("is_mass", False), bool):
+        raise InputError(f"{what} {name}: is_mass must be true or false, got {brief(entry['is_mass'])}")
+    optional = ("value", "constrain") if what == "coefficient" else ()
+    return {key: value for key, value in entry.items() if value is not None or key not in optional}
 
 
 def _number(name: str, key: str, value: Any, what: str = "coefficient") -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < sys.float_info.max:
+    result = rules.number(value)
+    if result is None:
         raise InputError(f"{what} {name}: {key} must be a finite number, got {brief(value)}")
-    return float(value)
+    return result
 
 
 def _range(name: str, entry: Mapping[str, Any], what: str = "coefficient") -> tuple[float, float]:
@@ -121,33 +166,6 @@ def _range(name: str, entry: Mapping[str, Any], what: str = "coefficient") -> tu
     if not lower < upper:
         raise InputError(f"{what} {name}: the prior range [{lower}, {upper}] is empty; need min < max")
     return lower, upper
-
-
-def _combination(name: str, rule: Any) -> Mapping[str, float]:
-    terms = rule if isinstance(rule, list) else [rule]
-    row: dict[str, float] = {}
-    for term in terms:
-        if not isinstance(term, Mapping) or not term:
-            raise InputError(
-                f"coefficient {name}: constrain must be true or a list of {{name: factor}}, got {brief(rule)}"
-            )
-        powers = {k: v if isinstance(v, list) else [v, 1] for k, v in term.items()}
-        if len(powers) != 1 or any(len(v) != 2 or v[1] != 1 for v in powers.values()):
-            raise InputError(f"coefficient {name}: only linear combinations are supported, got {brief(term)}")
-        for other, (factor, _) in powers.items():
-            row[other] = row.get(other, 0.0) + _number(name, "factor", factor)
-    return row
-
-
-def finite(name: str, value: Any) -> float:
-    """Return a number; raise InputError, naming whose it is, for what is none or not finite."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise InputError(f"the value or factor of {name} must be a finite number, got {value!r}")
-    return number
 
 
 def check_bounds(bounds: Mapping[str, tuple[float, float]], names: Sequence[str]) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from array_api_compat import is_numpy_array
 
-from .constraints import ConstraintTerm, check_bounds, check_constraints, finite
-from .datasets.protocol import Dataset, nuisances_of, parameters_of
+from . import curves
+from .constraints import ConstraintTerm, check_bounds, check_constraints
+from .datasets.protocol import Dataset, nuisances_of
 from .errors import InputError, NonPositiveRatio, brief, nearest
+from .maps import Evolution, Rows, check_evolution, coefficients_of
 from .polynomial import Array, Point, as_point, check_operators, convert, namespace
+from .rules import Rule, compact, degree, finite, names_in, normal, resolve
 
 if TYPE_CHECKING:
     from .profiled import ProfiledLikelihood
@@ -25,7 +27,12 @@ class Likelihood:
     operators: the free coefficients, in order; default all, in the order in which the datasets bring them.
         Coefficients of the datasets that are neither here nor in `fixed` or `dependent` are zero.
     fixed: values of coefficients and nuisances that do not vary, by name.
-    dependent: coefficients that are linear combinations of free ones, {name: {free name: factor}}.
+    dependent: coefficients that are functions of others, {name: {other: factor}} for linear combinations and
+        {name: ((factor, ((other, power), ...)), ...)} for sums of products. The others may be free, fixed or
+        dependent.
+    evolution: {dataset: {operator: {coefficient: factor}}} for datasets that depend on linear combinations of
+        the coefficients of the fit: those at the scale of the dataset, say. Operators of such a dataset that
+        are not listed are zero.
     bounds: prior ranges by name, (lower, upper), in TeV^-2 for coefficients, used by samplers.
     constraints: (centre, error) of the Gaussian constraint of a nuisance by name, (0, 1) where it is not
         given, None for no constraint. The sum of ((theta - centre)/error)^2 is one more term of -2 log L.
@@ -36,8 +43,11 @@ class Likelihood:
     all datasets, and one name is one parameter wherever it occurs. A point is a mapping by name or an array
     (..., p) in the order of `parameters`.
     -2 log L is zero at the SM, where every coefficient and every nuisance, fixed ones included, is zero.
-    Raises InputError for mixed bases, repeated names, operators that no dataset depends on, constraints of
-    what is no nuisance, and a name that is an operator here and a nuisance there.
+    `linear_rules` is False where a dependent coefficient is no linear function of the free ones, constants
+    allowed. `notes` holds what a user should know about how the likelihood was made.
+    Raises InputError for mixed bases, repeated names, operators that no dataset depends on, rules that
+    contradict each other or go in circles, constraints of what is no nuisance, and a name that is an operator
+    here and a nuisance there.
     """
 
     def __init__(
@@ -46,10 +56,11 @@ class Likelihood:
         operators: Sequence[str] | None = None,
         *,
         fixed: Mapping[str, float] | None = None,
-        dependent: Mapping[str, Mapping[str, float]] | None = None,
+        dependent: Mapping[str, Rule] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         constraints: Mapping[str, tuple[float, float] | None] | None = None,
         strict: bool = False,
+        evolution: Evolution | None = None,
     ) -> None:
         if hasattr(datasets, "m2logl") or not isinstance(datasets, Iterable):
             raise InputError(
@@ -63,29 +74,35 @@ class Likelihood:
                 raise InputError(f"datasets must hold datasets only, got {brief(d)}; load it first")
         self._check_datasets()
         self.fixed = {name: finite(name, value) for name, value in (fixed or {}).items()}
-        self.dependent = {
-            name: {free: finite(name, factor) for free, factor in row.items()}
-            for name, row in (dependent or {}).items()
-        }
-        known = tuple(dict.fromkeys(name for d in self.datasets for name in d.operators))
+        self.evolution = check_evolution(evolution, self.datasets)
+        known = tuple(dict.fromkeys(n for d in self.datasets for n in coefficients_of(d, self.evolution)))
         every = tuple(dict.fromkeys(name for d in self.datasets for name in nuisances_of(d)))
-        bound = {*self.fixed, *self.dependent}
+        bound = {*self.fixed, *(dependent or {})}
         self.operators = check_operators(
             [n for n in known if n not in bound] if operators is None else operators
         )
+        self._check_two_kinds(dependent or {})
+        values = {n: x for n, x in self.fixed.items() if n not in every}
+        self._resolved = resolve(dependent or {}, values, self.operators)
+        self.dependent: dict[str, Rule] = {n: normal(n, rule) for n, rule in (dependent or {}).items()}
         self.nuisances = tuple(n for n in every if n not in self.fixed)
         self.parameters = (*self.operators, *self.nuisances)
         self.constraints = check_constraints(constraints, every)
         self.strict = strict
+        self.notes: tuple[str, ...] = ()
         self.basis = self.datasets[0].basis
         self._check_kinds({*known, *self.operators, *self.dependent}, every)
-        self._check_bound((*known, *every), strict=operators is None)
+        self._check_effect((*known, *every), strict=operators is None)
         self._check_operators(known)
         self._terms: tuple[Any, ...] = (
             *self.datasets,
             *([ConstraintTerm(self.constraints)] if every else []),
         )
-        self._maps = [self._embedding(parameters_of(d)) for d in self._terms]
+        found = dict.fromkeys(m for terms in self._resolved.values() for m in terms if degree(m) > 1)
+        self.linear_rules = not found
+        self._curves = curves.Curves(self.parameters, tuple(found)) if found else None
+        rows = Rows(self.parameters, tuple(found), self._resolved, self.fixed)
+        self._maps = [rows.at(d, self.evolution) for d in self._terms]
         if not isinstance(bounds or {}, Mapping):
             raise InputError(f"bounds must be a mapping {{name: (lower, upper)}}, got {brief(bounds)}")
         self.bounds = dict(bounds or {})
@@ -114,24 +131,21 @@ class Likelihood:
         if nuisances and ConstraintTerm.name in [d.name for d in self.datasets]:
             raise InputError(f"no dataset with nuisances may be called {ConstraintTerm.name!r}; rename it")
 
-    def _check_bound(self, known: Sequence[str], strict: bool) -> None:
-        """Refuse coefficients of two kinds, combinations of what is not free, and names without any effect.
+    def _check_two_kinds(self, dependent: Iterable[str]) -> None:
+        """Refuse coefficients of two kinds."""
+        two = [n for n in (*self.operators, *dependent) if n in self.fixed]
+        two += [n for n in self.operators if n in dependent]
+        if two:
+            raise InputError(f"{', '.join(two)} can only be one of free, fixed and dependent; choose one")
+
+    def _check_effect(self, known: Sequence[str], strict: bool) -> None:
+        """Refuse names without any effect.
 
         A card lists its free coefficients and may also list others at zero or without effect (not strict).
         """
-        two = [n for n in (*self.operators, *self.dependent) if n in self.fixed]
-        two += [n for n in self.operators if n in self.dependent]
-        if two:
-            raise InputError(f"{', '.join(two)} can only be one of free, fixed and dependent; choose one")
-        for name, row in self.dependent.items():
-            for free in row:
-                if free not in self.operators:
-                    raise InputError(
-                        f"{name} is constrained by {free!r}, not a free coefficient."
-                        + nearest(free, self.operators)
-                    )
+        named = {other for name, rule in self.dependent.items() for other in names_in(rule)}
         for name in (*self.fixed, *self.dependent):
-            if name not in known and (strict or self.fixed.get(name)):
+            if name not in (*known, *named) and (strict or self.fixed.get(name)):
                 raise InputError(
                     f"{name} is fixed or dependent, but no dataset depends on it; {self._offer(name, known)}"
                 )
@@ -151,7 +165,13 @@ class Likelihood:
         return f"known operators are {', '.join(offered)}.{''.join(hints)}"
 
     def _check_operators(self, known: Sequence[str]) -> None:
-        reached = {f for name in self.dependent if name in known for f in self.dependent[name]} | set(known)
+        reached = {
+            free
+            for name, terms in self._resolved.items()
+            if name in known
+            for monomial in terms
+            for free, _ in monomial
+        } | set(known)
         idle = [name for name in self.operators if name not in reached]
         if idle:
             raise InputError(
@@ -161,15 +181,26 @@ class Likelihood:
         if not self.operators:
             raise InputError("no free coefficient is left to fit")
 
-    def _embedding(self, operators: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return A, b with p_dataset = A p_free + b."""
-        a = np.zeros((len(operators), len(self.parameters)))
-        b = np.array([self.fixed.get(name, 0.0) for name in operators])
-        for i, name in enumerate(operators):
-            for free, factor in self.dependent.get(name, {name: 1.0}).items():
-                if free in self.parameters:
-                    a[i, self.parameters.index(free)] = factor
-        return a, b
+    def _with(
+        self, datasets: Sequence[Dataset], operators: Sequence[str], dependent: Mapping[str, Rule]
+    ) -> Likelihood:
+        rules = {other for rule in dependent.values() for other in names_in(rule)}
+        used = {
+            *rules,
+            *(n for d in datasets for n in (*coefficients_of(d, self.evolution), *nuisances_of(d))),
+        }
+        new = Likelihood(
+            datasets,
+            operators,
+            fixed={n: x for n, x in self.fixed.items() if n in used},
+            dependent=dependent,
+            bounds={n: b for n, b in self.bounds.items() if n in operators or n in self.nuisances},
+            constraints=self.constraints,
+            strict=self.strict,
+            evolution=self.evolution,
+        )
+        new.fixed, new.notes = dict(self.fixed), self.notes  # with those that rules have used up
+        return new
 
     def only(self, operators: Sequence[str]) -> Likelihood:
         """Return the likelihood in which of the free coefficients just these vary and the others are zero.
@@ -180,18 +211,18 @@ class Likelihood:
             if name not in self.operators:
                 raise InputError(f"{name!r} is not a free coefficient.{nearest(name, self.operators)}")
         dependent = {
-            name: {free: factor for free, factor in row.items() if free in operators}
-            for name, row in self.dependent.items()
+            name: compact({m: f for m, f in terms.items() if all(free in operators for free, _ in m)})
+            for name, terms in self._resolved.items()
         }
-        return Likelihood(
-            self.datasets,
-            operators,
-            fixed=self.fixed,
-            dependent=dependent,
-            bounds={n: b for n, b in self.bounds.items() if n in operators or n in self.nuisances},
-            constraints=self.constraints,
-            strict=self.strict,
-        )
+        return self._with(self.datasets, operators, dependent)
+
+    def with_datasets(self, datasets: Sequence[Dataset]) -> Likelihood:
+        """Return the likelihood of other data in the same parameters, rules, bounds and constraints.
+
+        datasets: with the nuisances of those here between them. A dataset that is to see evolved
+            coefficients has the name of the one that it replaces.
+        """
+        return self._with(datasets, self.operators, self.dependent)
 
     def conditional(self) -> Likelihood:
         """Return a likelihood that differs by a function of the coefficients alone, if possible a fast one.
@@ -209,14 +240,20 @@ class Likelihood:
 
         return ProfiledLikelihood(self)
 
-    def _points(self, c: Point, check: bool = False) -> tuple[Any, list[Array]]:
+    def _points(self, c: Point, check: bool = False) -> tuple[Any, Array, list[Array]]:
         point = as_point(c, self.parameters)
         xp = namespace(point)
-        maps = [(convert(xp, a.T, point.dtype), convert(xp, b, point.dtype)) for a, b in self._maps]
-        points = [xp.matmul(point, a) + b for a, b in maps]
+        x = point if self._curves is None else xp.concat([point, self._curves.values(point)], axis=-1)
+        maps = [(convert(xp, a.T, x.dtype), convert(xp, b, x.dtype)) for a, b in self._maps]
+        points = [xp.matmul(x, a) + b for a, b in maps]
         if check and self.strict:
             self._check_positive(point, points)
-        return xp, points
+        return xp, point, points
+
+    def dataset_points(self, c: Point) -> dict[str, Array]:
+        """Return where each dataset is at a point, by name: (..., k) in the order of its own parameters."""
+        *_, points = self._points(c)
+        return {d.name: p for d, p in zip(self.datasets, points, strict=False)}
 
     def _check_positive(self, point: Array, points: Sequence[Array]) -> None:
         if not is_numpy_array(point):
@@ -236,7 +273,7 @@ class Likelihood:
 
     def m2logl(self, c: Point) -> Array:
         """Return -2 log L(p) + 2 log L(0), shape (...)."""
-        _, points = self._points(c, check=True)
+        *_, points = self._points(c, check=True)
         terms = [d.m2logl(p) for d, p in zip(self._terms, points, strict=True)]
         return sum(terms[1:], start=terms[0])
 
@@ -246,39 +283,52 @@ class Likelihood:
         With nuisances there is the entry "constraints" too, the sum of ((theta - centre)/error)^2 less its
         value at theta = 0.
         """
-        _, points = self._points(c, check=True)
+        *_, points = self._points(c, check=True)
         return {d.name: d.m2logl(p) for d, p in zip(self._terms, points, strict=True)}
 
-    def gradient(self, c: Point) -> Array:
-        """Return d(-2 log L)/dp, shape (..., p)."""
-        xp, points = self._points(c, check=True)
+    def _slope(self, xp: Any, points: Sequence[Array]) -> Array:
         parts = zip(self._terms, points, self._maps, strict=True)
         terms = [xp.matmul(d.gradient(p), convert(xp, a, p.dtype)) for d, p, (a, _) in parts]
         return sum(terms[1:], start=terms[0])
 
+    def gradient(self, c: Point) -> Array:
+        """Return d(-2 log L)/dp, shape (..., p)."""
+        xp, point, points = self._points(c, check=True)
+        slope = self._slope(xp, points)
+        return slope if self._curves is None else curves.gradient(slope, self._curves.jacobian(point))
+
     def hessian(self, c: Point) -> Array:
         """Return d2(-2 log L)/dp2, shape (..., p, p)."""
-        xp, points = self._points(c, check=True)
+        xp, point, points = self._points(c, check=True)
         parts = zip(self._terms, points, self._maps, strict=True)
         terms = [
             convert(xp, a.T, p.dtype) @ convert(xp, d.hessian(p), p.dtype) @ convert(xp, a, p.dtype)
             for d, p, (a, _) in parts
         ]
-        return sum(terms[1:], start=terms[0])
+        matrix = sum(terms[1:], start=terms[0])
+        if self._curves is None:
+            return matrix
+        weights = self._slope(xp, points)[..., len(self.parameters) :]
+        return curves.hessian(matrix, self._curves.jacobian(point), self._curves.curvature(point, weights))
 
     def coefficients(self, c: Point) -> dict[str, Array]:
         """Return every coefficient and nuisance by name at a point: free, dependent and fixed."""
         point = as_point(c, self.parameters)
         zero = 0.0 * point[..., 0]
         values: dict[str, Array] = {name: point[..., i] for i, name in enumerate(self.parameters)}
-        for name, row in self.dependent.items():
-            values[name] = sum((factor * values[free] for free, factor in row.items()), start=zero)
+        for name, terms in self._resolved.items():
+            values[name] = zero
+            for monomial, factor in terms.items():
+                part = zero + factor
+                for free, power in monomial:
+                    part = part * values[free] ** power
+                values[name] = values[name] + part
         for name, value in self.fixed.items():
             values[name] = zero + value
         return values
 
     def non_positive(self, c: Point) -> int:
         """Return how many events have a ratio that is not positive at one point c, over all datasets."""
-        _, points = self._points(c)
+        *_, points = self._points(c)
         counters = [getattr(d, "non_positive", None) for d in self._terms]
         return sum(int(count(p)) for count, p in zip(counters, points, strict=True) if count is not None)

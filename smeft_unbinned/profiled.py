@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_jax_array
 
+from .datasets.protocol import Dataset
 from .errors import InputError
 from .likelihood import Likelihood
 from .newton import differentiable, join, minimise_over, solve, spectrum
@@ -45,13 +46,11 @@ class ProfiledLikelihood(Likelihood):
         self._search = joint.conditional()
         sm = Likelihood(
             joint.datasets,
-            joint.operators,
-            fixed=dict.fromkeys(joint.fixed, 0.0),
-            dependent=joint.dependent,
+            fixed=dict.fromkeys([n for n in joint.fixed if n in joint.constraints], 0.0),
             constraints=joint.constraints,
             strict=joint.strict,
         )
-        origin = np.zeros(len(joint.operators))
+        origin = np.zeros(len(sm.operators))
         if joint.nuisances:
             self._start, done = minimise_over(sm, origin, self._start)
             self._hessian = sm.hessian(join(origin, self._start))[len(origin) :, len(origin) :]
@@ -95,6 +94,10 @@ class ProfiledLikelihood(Likelihood):
     def only(self, operators: Sequence[str]) -> ProfiledLikelihood:
         """Return the likelihood in which of the free coefficients just these vary and the others are zero."""
         return self.joint.only(operators).profiled()
+
+    def with_datasets(self, datasets: Sequence[Dataset]) -> ProfiledLikelihood:
+        """Return the profiled likelihood of other data in the same parameters, rules and constraints."""
+        return self.joint.with_datasets(datasets).profiled()
 
     def profiled(self) -> ProfiledLikelihood:
         """Return the likelihood itself."""

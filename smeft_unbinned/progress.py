@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -15,3 +18,31 @@ def progress_bar(enabled: bool) -> Progress:
         TextColumn("{task.fields[note]}"),
     )
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not enabled)
+
+
+class Rate:
+    """How many calls per second a long step makes, for the note beside its bar.
+
+    `add` counts, `str` gives "1,234 calls/s": the mean since the start.
+    clock: seconds since whenever, ever growing.
+    """
+
+    def __init__(self, what: str = "calls", clock: Callable[[], float] = monotonic) -> None:
+        self.what = what
+        self.calls = 0
+        self._clock = clock
+        self._start = clock()
+
+    def add(self, calls: int = 1) -> None:
+        """Count so many calls more."""
+        self.calls += calls
+
+    @property
+    def per_second(self) -> float:
+        """Calls per second since the start; 0 before any time went by."""
+        seconds = self._clock() - self._start
+        return self.calls / seconds if seconds > 0 else 0.0
+
+    def __str__(self) -> str:
+        rate = self.per_second
+        return f"{rate:,.0f} {self.what}/s" if rate >= 10 else f"{rate:.2g} {self.what}/s"

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import yamlfile
 from .constraints import Coefficients, NuisanceBlock
 from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset
 from .datasets.files import load_dataset
 from .datasets.protocol import nuisances_of
-from .errors import InputError, brief, nearest
+from .datasets.rotation import read_rotation
+from .errors import InputError, nearest
 from .likelihood import Likelihood
-from .operators import DATASET_BASES, UNKNOWN, expressible, translatable
+from .maps import Evolution
+from .operators import UNKNOWN, expressible, translatable
+from .runcard_keys import read_values
+from .runcard_maps import mapped, scale_of
+
+if TYPE_CHECKING:
+    from .rge import Running
 
 READERS: dict[str, Callable[[Path], UnbinnedDataset | PoissonDataset]] = {
     "unbinned": UnbinnedDataset.load,
@@ -23,17 +33,6 @@ READERS: dict[str, Callable[[Path], UnbinnedDataset | PoissonDataset]] = {
     "file": load_dataset,
 }
 """What reads the file of a dataset entry, by its key; `file` is that of external_chi2, of either kind."""
-SAMPLER_KEYS = (
-    "lepsilon", "target_evidence_unc", "target_post_unc", "store_raw", "vectorized", "n_samples", "samples",
-    "bounds", "float64", "mc_minimiser", "restarts", "maxiter", "use_bounds", "initial_temp",
-    "restart_temp_ratio", "cluster_num_live_points", "has_posterior",
-)  # fmt: skip
-"""Keys of SMEFiT that steer its own samplers; accepted, and without effect here."""
-UNSUPPORTED = (
-    "rot_to_fit_basis", "uv_couplings", "cutoff_scale", "rge", "single_parameter_fits", "pairwise_fits",
-    "replica", "n_replica",
-)  # fmt: skip
-"""Keys of SMEFiT that change the result and are not supported; refused unless null, false or 0."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Runcard:
     """Binned: {name, order}; exported: {name, unbinned: path to the file} or {name, poisson: path}."""
     coefficients: Mapping[str, Mapping[str, Any]]
     """{operator: {min, max}}, prior range in TeV^-2; {constrain: true, value: v} fixes an operator;
-    {constrain: [{O: a}, ...]} makes it the linear combination sum a O."""
+    {constrain: [{O: a, P: [b, n]}, ...]} makes it the sum of products a O b P^n."""
     nuisances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """{name: {constraint: [centre, error]}}, null for no constraint, default [0, 1]; {value: v} fixes it;
     min and max are the prior range that a nuisance without constraint needs in sampling."""
@@ -54,10 +53,10 @@ class Runcard:
     """Name of the folder with the results."""
     result_path: str = "results"
     """Where that folder is made."""
-    data_path: str | None = None
-    """Folder of the commondata YAML files; default the package's own tables."""
-    theory_path: str | None = None
-    """Folder of the theory JSON files; default the package's own tables."""
+    data_path: str | list[str] | None = None
+    """Folder of the commondata files, or several, searched in order; default the package's own tables."""
+    theory_path: str | list[str] | None = None
+    """Folder of the theory JSON files, or several; default those of the data, or the package's own tables."""
     basis: str = "smefit"
     """Name set of the coefficients, smefit, warsaw, ... (see `operators`); datasets are translated to it."""
     use_quad: bool = True
@@ -70,6 +69,22 @@ class Runcard:
     """Multiply the best SM prediction by the relative EFT correction."""
     default_order: str = "LO"
     """Order of the EFT predictions of binned datasets that name none."""
+    cutoff_scale: float | None = None
+    """Scale in GeV from which on points of binned datasets are left out."""
+    rge: Mapping[str, Any] | None = None
+    """The coefficients of the card are those at its `init_scale` and run to the scale of each point."""
+    rot_to_fit_basis: str | None = None
+    """JSON file of a rotation: the coefficients of the card are its combinations of those of the tables."""
+    uv_couplings: bool = False
+    """Without effect: coefficients that only others depend on are always allowed."""
+    single_parameter_fits: bool = False
+    """Fit one coefficient at a time, the other free ones at zero."""
+    pairwise_fits: bool = False
+    """Fit two coefficients at a time, the other free ones at zero."""
+    n_samples: int = 10_000
+    """Number of samples of an exact or approximate posterior."""
+    n_replica: int = 0
+    """Number of replica fits, for commands that make some."""
     nlive: int = 400
     """Live points of nested sampling."""
     frac_remain: float = 0.01
@@ -77,12 +92,18 @@ class Runcard:
     seed: int = 0
     """Seed of every random choice of the fit."""
     folder: Path = field(default=Path("."), repr=False)
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The card as it was read."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Runcard:
-        """Read a YAML card; raise InputError for a missing file, bad YAML, or an unknown key."""
+        """Read a YAML card; raise InputError for a missing file, bad YAML, or an unknown key.
+
+        The default of result_ID is the name of the file without its suffix.
+        """
         file = Path(path)
-        return cls.from_dict(yamlfile.read(file, "runcard"), file.resolve().parent, str(file))
+        card = cls.from_dict(yamlfile.read(file, "runcard"), file.resolve().parent, str(file))
+        return card if card.content.get("result_ID") is not None else replace(card, result_ID=file.stem)
 
     @classmethod
     def from_dict(
@@ -91,41 +112,45 @@ class Runcard:
         """Build from the parsed content of a card; `folder` is where relative paths start."""
         if not isinstance(content, dict):
             raise InputError(f"{source} must hold keys and values, got {type(content).__name__}")
-        known = [f.name for f in fields(cls) if f.name != "folder"]
-        accepted = [*known, *SAMPLER_KEYS, *UNSUPPORTED, "external_chi2"]
-        for key in content:
-            if key not in accepted:
-                raise InputError(
-                    f"{source}: unknown key {brief(key)}; known are {', '.join(known)}."
-                    + nearest(key, accepted)
-                )
-        blocked = [key for key in UNSUPPORTED if content.get(key)]
-        if blocked:
-            raise InputError(
-                f"{source}: {', '.join(blocked)} is not supported; remove it. Fits of some coefficients at a "
-                "time are Likelihood.only() in Python"
-            )
-        values = {key: content[key] for key in known if content.get(key) is not None}
-        values["datasets"] = (*_datasets(values.get("datasets", []), source), *_external(content, source))
-        for key in ("datasets", "coefficients"):
-            if not values.get(key):
-                raise InputError(f"{source} needs the key {key!r} with at least one entry")
-        _check_types(values, source)
-        NuisanceBlock.parse(values.get("nuisances", {}))
-        return cls(**values, folder=Path(folder))
+        known = [f.name for f in fields(cls) if f.name not in ("folder", "content")]
+        card = cls(**read_values(content, known, source), folder=Path(folder), content=copy.deepcopy(content))
+        _ = card.parsed
+        NuisanceBlock.parse(card.nuisances)
+        return card
 
-    def _path(self, value: str | None) -> Path | None:
+    def _path(self, value: str | list[str] | None) -> Path | list[Path] | None:
+        if isinstance(value, list):
+            return [self.folder / v for v in value]
         return None if value is None else self.folder / value
+
+    @property
+    def parsed(self) -> Coefficients:
+        """The coefficients as a fit takes them: free, fixed, dependent, with prior ranges and notes.
+
+        In fits of one or two coefficients at a time, rules of coefficients that the card does not have lose
+        the terms concerned, with a note; elsewhere they are an error.
+        """
+        partial = self.single_parameter_fits or self.pairwise_fits
+        return Coefficients.parse(self.coefficients, partial)
 
     @property
     def output(self) -> Path:
         """The folder of the results."""
         return self.folder / self.result_path / self.result_ID
 
+    @cached_property
+    def running(self) -> Running | None:
+        """The running of the coefficients that the key `rge` asks for."""
+        if self.rge is None:
+            return None
+        from .rge import Running
+
+        return Running.parse(self.rge, list(self.coefficients), self.folder)
+
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Prior ranges of the free coefficients by name."""
-        return Coefficients.parse(self.coefficients).bounds
+        return self.parsed.bounds
 
     def load_datasets(self) -> list[Dataset]:
         """Load every dataset, in the basis of the card.
@@ -134,16 +159,47 @@ class Runcard:
         of an exported dataset or of the card, becomes a nuisance parameter: one and the same in all of them.
         `metadata["operators_set_to_zero"]` of each lists the operators of its files that the basis of the
         card cannot express (and, of the binned one in its own basis, those that the card does not list).
-        Raises InputError for a dataset none of whose operators can be written in the basis of the card.
+        Raises InputError for files that are missing, all of them at once, and for a dataset none of whose
+        operators can be written in the basis of the card.
         """
         binned = [dict(d) for d in self.datasets if not READERS.keys() & d.keys()]
         if binned and self.basis == UNKNOWN:
             raise InputError(f"binned datasets have no coefficients of basis {UNKNOWN!r}; name a known basis")
-        exported = self._load_exported()
+        exported, missing = self._load_exported()
+        more = self._options(missing)
         named = dict.fromkeys([*(n for d in exported for n in nuisances_of(d)), *self.nuisances])
-        return [*([self._load_binned(binned, list(named))] if binned else []), *exported]
+        loaded: list[Dataset] = []
+        try:
+            loaded = [self._load_binned(binned, list(named), more)] if binned else []
+        except InputError as error:
+            if not missing:
+                raise
+            missing.append(str(error))
+        if missing:
+            raise InputError("\n".join(missing))
+        return [*loaded, *exported]
 
-    def _load_binned(self, binned: list[dict[str, Any]], nuisances: list[str]) -> Dataset:
+    def _options(self, missing: list[str]) -> dict[str, Any]:
+        """Return further options of binned datasets; what their files lack is added to a list."""
+        more: dict[str, Any] = {}
+        if self.cutoff_scale is not None:
+            more["cutoff_scale"] = self.cutoff_scale
+        if self.rot_to_fit_basis is not None:
+            path = self.folder / self.rot_to_fit_basis
+            more["rot_to_fit_basis"] = path
+            if not path.exists():
+                missing.append(f"no such file: {path}, the rotation of rot_to_fit_basis; check the path")
+                del more["rot_to_fit_basis"]
+        try:
+            if self.running is not None:
+                more["running"] = self.running
+        except InputError as error:
+            missing.append(str(error))
+        return more
+
+    def _load_binned(
+        self, binned: list[dict[str, Any]], nuisances: list[str], more: Mapping[str, Any]
+    ) -> Dataset:
         own = self.basis == "smefit"
 
         def load(explicit: list[str]) -> GaussianDataset:
@@ -158,6 +214,7 @@ class Runcard:
                 default_order=self.default_order,
                 operators=list(self.coefficients) if own else translatable("smefit", self.basis),
                 nuisances=explicit,
+                **more,
             )
 
         gaussian = load([])
@@ -167,21 +224,34 @@ class Runcard:
         zero = gaussian.metadata["operators_set_to_zero"]
         return gaussian if own else _translated(gaussian, zero, self.basis)
 
-    def _load_exported(self) -> list[Dataset]:
+    def _load_exported(self) -> tuple[list[Dataset], list[str]]:
+        """Return the exported datasets and what is wrong with those whose files are missing."""
         loaded: list[Dataset] = []
+        missing: list[str] = []
         for entry in self.datasets:
             key = next((k for k in READERS if k in entry), None)
-            if key is not None:
-                dataset = READERS[key](self.folder / str(entry[key]))
-                dataset.name = str(entry["name"])
-                known = expressible(dataset.operators, dataset.basis, self.basis)
-                zero = [n for n in dataset.operators if n not in known]
-                if UNKNOWN not in (dataset.basis, self.basis):
-                    dataset = dataset.restrict(known)
-                loaded.append(
-                    _translated(dataset, zero, self.basis) if dataset.basis != self.basis else dataset
-                )
-        return loaded
+            if key is None:
+                continue
+            path = self.folder / str(entry[key])
+            try:
+                dataset = READERS[key](path)
+            except InputError as error:
+                if path.exists():
+                    raise
+                missing.append(f"dataset {entry['name']}: {error}")
+                continue
+            dataset.name = str(entry["name"])
+            if "scale" in entry:
+                dataset.metadata["scale"] = entry["scale"]
+            known = expressible(dataset.operators, dataset.basis, self.basis)
+            zero = [n for n in dataset.operators if n not in known]
+            if UNKNOWN not in (dataset.basis, self.basis):
+                dataset = dataset.restrict(known)
+            if dataset.basis != self.basis:
+                loaded.append(_translated(dataset, zero, self.basis))
+            else:
+                loaded.append(dataset)
+        return loaded, missing
 
     def likelihood(self) -> Likelihood:
         """Return the likelihood of all datasets in the free coefficients and nuisances of the card.
@@ -190,7 +260,7 @@ class Runcard:
         Raises InputError for a coefficient that no dataset constrains, for a nuisance that no dataset has,
         and for an unknown or damaged dataset.
         """
-        c, n = Coefficients.parse(self.coefficients), NuisanceBlock.parse(self.nuisances)
+        c, n = self.parsed, NuisanceBlock.parse(self.nuisances)
         datasets = self.load_datasets()
         known = {name for d in datasets for name in nuisances_of(d)}
         for name in self.nuisances:
@@ -206,8 +276,25 @@ class Runcard:
             dependent=c.dependent,
             bounds={**c.bounds, **n.bounds},
             constraints=n.constraints,
+            evolution=self._evolution(datasets),
         )
+        likelihood.notes = (*c.notes, *(self.running.notes if self.running else ()))
         return likelihood.profiled() if self.profile else likelihood
+
+    def _evolution(self, datasets: list[Dataset]) -> Evolution:
+        """Return the coefficients of the exported datasets in those of the card, where they differ."""
+        exported = [d for d in datasets if not isinstance(d, GaussianDataset)]
+        above = [d.name for d in exported if (scale_of(d) or 0) >= (self.cutoff_scale or math.inf)]
+        if above:
+            raise InputError(
+                f"{', '.join(above)} is not below cutoff_scale = {self.cutoff_scale:g} GeV; remove it from "
+                "the card, or raise cutoff_scale"
+            )
+        if not exported or (self.running is None and self.rot_to_fit_basis is None):
+            return {}
+        path = self.rot_to_fit_basis
+        rotation = None if path is None else read_rotation(self.folder / path)
+        return {d.name: mapped(d, rotation, self.running) for d in exported}
 
 
 def _translated(
@@ -222,74 +309,3 @@ def _translated(
     new = dataset.in_basis(basis)
     new.metadata.update(operators_set_to_zero=zero, translated_from=dataset.basis)
     return new
-
-
-def _datasets(entries: Any, source: str) -> list[dict[str, Any]]:
-    if not isinstance(entries, list):
-        raise InputError(f"{source}: datasets must be a list, got {type(entries).__name__}")
-    known = ("name", "order", "theory_cov", "unbinned", "poisson")
-    result = []
-    for entry in entries:
-        entry = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise InputError(f"{source}: a dataset entry needs a name, got {brief(entry)}")
-        for key in entry:
-            if key not in known:
-                raise InputError(
-                    f"{source}: dataset {entry['name']}: unknown key {brief(key)}.{nearest(key, known)}"
-                )
-        for key, value in entry.items():
-            if not isinstance(value, str):
-                raise InputError(f"{source}: dataset {entry['name']}: {key} must be text, got {brief(value)}")
-        if {"unbinned", "poisson"} <= entry.keys():
-            raise InputError(f"{source}: dataset {entry['name']}: give either unbinned or poisson, not both")
-        result.append(dict(entry))
-    names = [e["name"] for e in result]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise InputError(f"{source}: datasets listed twice: {', '.join(twice)}")
-    return result
-
-
-def _external(content: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
-    """Return the exported datasets that the card hands to SMEFiT as external chi2 of our adapter."""
-    block = content.get("external_chi2") or {}
-    if not isinstance(block, dict):
-        raise InputError(f"{source}: external_chi2 must be a mapping of names, got {brief(block)}")
-    result = []
-    for name, entry in block.items():
-        ours = isinstance(entry, dict) and "plugins.smefit" in str(entry.get("path"))
-        if not ours or not isinstance(entry.get("file"), str):
-            raise InputError(
-                f"{source}: external_chi2 entry {brief(name)} is not an unbinned dataset of this package; "
-                "remove it"
-            )
-        result.append({"name": str(name), "file": entry["file"]})
-    return result
-
-
-def _check_types(values: Mapping[str, Any], source: str) -> None:
-    expected: dict[str, tuple[type, ...]] = {
-        "result_ID": (str,), "result_path": (str,), "data_path": (str,), "theory_path": (str,),
-        "basis": (str,), "default_order": (str,), "use_quad": (bool,), "use_t0": (bool,),
-        "use_theory_covmat": (bool,), "use_multiplicative_prescription": (bool,), "nlive": (int,),
-        "seed": (int,), "frac_remain": (float, int), "coefficients": (dict,),
-        "nuisances": (dict,), "profile": (bool,),
-    }  # fmt: skip
-    for key, types in expected.items():
-        value = values.get(key)
-        if value is None:
-            continue
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise InputError(f"{source}: {key} must be {types[0].__name__}, got {brief(value)}")
-    if values.get("basis", "smefit") not in DATASET_BASES:
-        raise InputError(
-            f"{source}: unknown basis {values['basis']!r}; known are {', '.join(DATASET_BASES)}."
-            + nearest(values["basis"], DATASET_BASES)
-        )
-    ranges = {"nlive": (1, 10**9), "seed": (0, 2**32 - 1), "frac_remain": (1e-9, 1 - 1e-9)}
-    for key, (lowest, highest) in ranges.items():
-        if not lowest <= values.get(key, lowest) <= highest:
-            raise InputError(
-                f"{source}: {key} must lie between {lowest} and {highest}, got {brief(values[key])}"
-            )

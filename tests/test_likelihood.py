@@ -129,7 +129,10 @@ def test_torch_passes_in_both_precisions(parts) -> None:
         ({"fixed": {"cHW": "one"}}, "cHW must be a finite number, got 'one'"),
         ({"fixed": {"cHW": 0.1}, "operators": ["cHW", "cHu"]}, "cHW can only be one of free, fixed"),
         ({"fixed": {"cHW": 0.1}, "dependent": {"cHW": {"cHu": 1}}}, "cHW can only be one of free, fixed"),
-        ({"dependent": {"cHW": {"cHU": 1}}}, "cHW is constrained by 'cHU', not a free .*Did you mean 'cHu'"),
+        (
+            {"dependent": {"cHW": {"cHU": 1}}},
+            "cHW is constrained by 'cHU', not a coefficient.*Did you mean 'cHu'",
+        ),
         ({"dependent": {"cHW": {"cHu": np.inf}}}, "factor of cHW must be a finite number, got inf"),
         ({"bounds": {"cHw": (0, 1)}}, "range is given for 'cHw', not a free coefficient. Did you mean 'cHW'"),
         ({"bounds": {"cHW": (1, 1)}}, r"prior range of cHW is empty or not finite: \[1, 1\]; need min < max"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smeft_unbinned import InputError, Likelihood, PoissonDataset, Runcard
 from smeft_unbinned.fit.provenance import caveats
-from smeft_unbinned.runcard import SAMPLER_KEYS, UNSUPPORTED
+from smeft_unbinned.runcard_keys import LABELS, SAMPLER_KEYS
 from smeft_unbinned.yamlfile import parse
 
 BINNED = "ZH_14TeV_STXS"
@@ -77,7 +77,9 @@ def test_fixed_and_dependent_coefficients_reach_the_likelihood(folder: Path) -> 
 def test_the_card_of_smefit_is_read_here(folder: Path) -> None:
     chi2 = {"zh": {"path": "plugins.smefit.unbinned", "file": "zh.safetensors"}}
     content = card(datasets=[{"name": BINNED, "order": "LO"}], external_chi2=chi2)
-    content |= dict.fromkeys(SAMPLER_KEYS, 1) | dict.fromkeys(UNSUPPORTED)
+    content |= dict.fromkeys((*SAMPLER_KEYS, *LABELS), 1)
+    off = ("rge", "rot_to_fit_basis", "cutoff_scale", "single_parameter_fits", "n_replica")
+    content |= dict.fromkeys(off) | {"pairwise_fits": False, "uv_couplings": True, "n_samples": 10}
     ours, theirs = Runcard.from_dict(card(), folder), Runcard.from_dict(content, folder)
     assert theirs.likelihood().m2logl([0.1, 0.2]) == pytest.approx(
         float(ours.likelihood().m2logl([0.1, 0.2]))
@@ -120,9 +122,41 @@ def test_relative_paths_start_at_the_card(folder: Path, monkeypatch: pytest.Monk
         ({"frac_remain": float("nan")}, "frac_remain must lie between"),
         ({"seed": -1}, "seed must lie between 0 and 4294967295, got -1"),
         ({"basis": "warsow"}, "unknown basis 'warsow'; known are smefit, warsaw, .*Did you mean 'warsaw'"),
-        ({"rge": {"init_scale": 1}}, "rge is not supported; remove it"),
+        ({"rge": 91.2}, "rge must be dict, got 91.2"),
+        (
+            {"rge": {"init_scale": 1}, "basis": "warsaw"},
+            "rge needs coefficients of basis 'smefit', got basis",
+        ),
+        ({"order": "NLO"}, "the key 'order' has no effect in SMEFiT 4; write 'default_order'"),
+        ({"cutoff_scale": 0}, "cutoff_scale must lie between 1e-09 and .*got 0"),
+        ({"cutoff_scale": "low"}, "cutoff_scale must be float, got 'low'"),
+        ({"n_samples": -1}, "n_samples must lie between 0 and"),
+        ({"data_path": []}, "data_path must be a folder or a list of folders, got"),
+        ({"data_path": ["a", 1]}, "data_path must be a folder or a list of folders, got"),
+        ({"single_parameter_fits": 1}, "single_parameter_fits must be bool, got 1"),
+        (
+            {"single_parameter_fits": True, "pairwise_fits": True},
+            "pairwise_fits exclude each other; choose one",
+        ),
+        ({"coefficients": {"Opd": {}}}, "the coefficient Opd is called OpBox now; rename it"),
+        ({"datasets": [{"name": "a", "scale": 1.0}]}, "dataset a: scale is for exported datasets"),
+        (
+            {"datasets": [{"name": "a", "unbinned": "x", "scale": -1}]},
+            "a: scale must be a positive number in GeV",
+        ),
         ({"external_chi2": ["a"]}, "external_chi2 must be a mapping"),
-        ({"external_chi2": {"a": {"path": "other.py"}}}, "'a' is not an unbinned dataset of this package"),
+        (
+            {"external_chi2": {"a": {"path": "other.py"}}},
+            "'a': no unbinned dataset of this package; remove it",
+        ),
+        (
+            {"external_chi2": {"a": {"path": "other.py"}, "b": {"path": "plugins.smefit.unbinned.py"}}},
+            "'a', 'b': no unbinned datasets of this package; remove them",
+        ),
+        (
+            {"external_chi2": {"a": {"path": "plugins.smefit.unbinned.py", "file": "x", "nlo": 1}}},
+            "external_chi2 a: unknown key 'nlo'",
+        ),
     ],
 )
 def test_a_mistake_in_a_card_is_named(changes: dict[str, Any], message: str) -> None:
@@ -139,6 +173,10 @@ def test_a_mistake_in_a_card_is_named(changes: dict[str, Any], message: str) -> 
         ),
         ({"coefficients": {"cHW": {}}}, "no dataset constrains cHW"),
         ({"coefficients": {"OpW": {"min": 1, "max": 0}}}, "coefficient OpW: the prior range .* is empty"),
+        (
+            {"coefficients": {"OpW": {}, "OpqMi": {"constrain": {"OpWW": 1}}}},
+            "by 'OpWW', not a .*Did you mean 'OpW'",
+        ),
         ({"datasets": ["ZH_14TeV_STSX"]}, "datasets not found .*ZH_14TeV_STSX"),
         ({"datasets": [{"name": "zh", "unbinned": "zh.safetensor"}]}, "no such file: .*Did you mean 'zh.saf"),
         ({"datasets": [{"name": "binned", "unbinned": "zh.safetensors"}, BINNED]}, "repeated: binned"),
@@ -192,7 +230,7 @@ anything = st.recursive(
     lambda x: st.lists(x, max_size=3) | st.dictionaries(names | scalars, x, max_size=3),
     max_leaves=15,
 )
-fields = st.sampled_from([*Runcard.__dataclass_fields__, "external_chi2", *UNSUPPORTED[:1], "nlve"])
+fields = st.sampled_from([*Runcard.__dataclass_fields__, "external_chi2", "order", "Model name", "nlve"])
 
 
 @given(st.dictionaries(fields | st.text(max_size=5), anything, max_size=5))
@@ -246,15 +284,6 @@ def test_operators_that_the_basis_lacks_are_told(folder: Path, make_unbinned) ->
     unknown = Runcard.from_dict(card(basis="unknown"), folder)
     with pytest.raises(InputError, match="binned datasets have no coefficients of basis 'unknown'"):
         unknown.load_datasets()
-
-
-def test_keys_of_smefit_that_would_change_the_result(folder: Path) -> None:
-    for key in ("single_parameter_fits", "pairwise_fits", "replica", "n_replica"):
-        assert Runcard.from_dict(card(**{key: False}))
-        with pytest.raises(InputError, match=f"{key} is not supported; remove it"):
-            Runcard.from_dict(card(**{key: 1}))
-    keys = ("use_bounds", "initial_temp", "restart_temp_ratio", "cluster_num_live_points", "has_posterior")
-    assert Runcard.from_dict(card(**dict.fromkeys(keys, 1)))
 
 
 def test_a_card_may_hold_external_chi2_alone(folder: Path) -> None:

@@ -9,10 +9,11 @@ import click
 
 from ..errors import InputError
 from ..version import __version__
+from .interrupt import interrupted
 
 COMMANDS = (
-    "demo", "generate", "events", "train", "responses", "diagnose", "export", "compress", "fit", "compare",
-    "onnx", "inspect",
+    "demo", "generate", "events", "train", "responses", "diagnose", "export", "compress", "project",
+    "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "onnx", "inspect",
 )  # fmt: skip
 
 
@@ -40,6 +41,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise UserError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise interrupted(ctx) from error
 
 
 @click.group(
@@ -57,7 +60,13 @@ def main() -> None:
       diagnose             can the estimator be trusted? a verdict per check
       export               estimator + observed events -> unbinned dataset, one file
       compress             unbinned dataset -> the same with fewer events, certified
+      project              binned datasets -> the same at another luminosity, as SMEFiT projects them
+      running              matrices of running coefficients, computed once for a runcard
       fit                  runcard with binned and unbinned datasets -> intervals or posterior
+      scan                 profiles of -2 log L, and contours of two coefficients
+      chi2                 how well a point, or a fit, describes each dataset
+      fisher               which dataset constrains which coefficient, principal components
+      coverage             how often the intervals of a fit contain the truth, in toys
       compare              exact, network and binned intervals from the same events
       onnx                 estimator -> ONNX graph for other programs
       inspect              what is in a file

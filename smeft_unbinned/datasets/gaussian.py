@@ -9,6 +9,8 @@ whitened once, r = L^-1 (d - t(0)) and s(c, theta) = L^-1 (t(c) - t(0) + sum_k t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,8 @@ from ..polynomial import (
     namespace,
     unpack,
 )
-from .gaussian_load import Dataset, Rules, read
-
-_SINGULAR = 1e-7
-"""Fraction of a standard deviation that the other points must leave free; less is lost in rounding."""
+from .gaussian_checks import check_finite, check_groups, factorised
+from .gaussian_load import Dataset, Folders, Rules, Running, read
 
 
 class GaussianDataset:
@@ -44,6 +44,9 @@ class GaussianDataset:
     basis: of the operators, "smefit" or "warsaw". metadata: anything of JSON types.
     nuisances: {name: (n,)}, by how much the theory shifts at one standard deviation of each nuisance
         parameter, in the units of the data. What they describe must not be in the covariance too.
+    groups: name and slice of each measurement that the points come from, in order; default one, of all.
+    sampling_covariance: (n, n), what data fluctuate with where that is another covariance than the one of
+        the likelihood: without t0, if the latter has it. Default the covariance.
 
     Points are over `parameters`: the operators, then the nuisances, for which -2 log L has no constraint
     (`Likelihood` adds it). `shifts` holds the (K, n) shifts.
@@ -61,21 +64,35 @@ class GaussianDataset:
         basis: str = "smefit",
         metadata: Mapping[str, Any] | None = None,
         nuisances: Mapping[str, Array] | None = None,
+        groups: Sequence[tuple[str, slice]] | None = None,
+        sampling_covariance: Array | None = None,
     ) -> None:
         self.name, self.basis, self.metadata = str(name), basis, dict(metadata or {})
         self.operators = theory.operators
         self.data = np.array(data, dtype=float)
-        self.covariance = np.array(covariance, dtype=float)
         coefficients = np.array(theory.coefficients, dtype=float)
         self.theory = Polynomial(self.operators, coefficients)
-        factor = self._factor()
-        self._residual = solve_triangular(factor, self.data - coefficients[:, 0], lower=True)  # r, (n,)
-        whitened = solve_triangular(factor, coefficients, lower=True)
+        self.covariance = np.array(covariance, dtype=float)
+        self._check()
+        self.groups = check_groups(self.name, groups, self.data.size)
+        for what, array in (("data", self.data), ("theory", coefficients), ("covariance", self.covariance)):
+            check_finite(self.name, what, array, self.groups)
+        self.covariance, self._factor = factorised(self.name, self.covariance, self.groups)
+        self.sampling_covariance = self.covariance
+        if sampling_covariance is not None:
+            self.sampling_covariance = np.array(sampling_covariance, dtype=float)
+        self._set_data(self.data)
+        whitened = solve_triangular(self._factor, coefficients, lower=True)
         whitened[:, 0] = 0.0
         self._shift = Polynomial(self.operators, whitened)  # s(c, 0)
-        self._set_nuisances(nuisances or {}, factor)
+        self._set_nuisances(nuisances or {})
 
-    def _set_nuisances(self, nuisances: Mapping[str, Array], factor: np.ndarray) -> None:
+    def _set_data(self, data: Array) -> None:
+        self.data = np.array(data, dtype=float)
+        difference = self.data - self.theory.coefficients[:, 0]
+        self._residual = solve_triangular(self._factor, difference, lower=True)  # r, (n,)
+
+    def _set_nuisances(self, nuisances: Mapping[str, Array]) -> None:
         n = self.data.size
         self.nuisances = check_operators(nuisances)
         both = [name for name in self.nuisances if name in self.operators]
@@ -89,9 +106,10 @@ class GaussianDataset:
                 )
         self.parameters = (*self.operators, *self.nuisances)
         self.shifts = np.array([nuisances[k] for k in self.nuisances], dtype=float).reshape(-1, n)
-        self._response = solve_triangular(factor, self.shifts.T, lower=True)  # ds/dtheta, (n, K)
+        self._response = solve_triangular(self._factor, self.shifts.T, lower=True)  # ds/dtheta, (n, K)
 
-    def _factor(self) -> np.ndarray:
+    def _check(self) -> None:
+        """Refuse arrays whose shapes do not match or that hold what is no finite number."""
         n = self.data.size
         shapes = self.data.shape, self.theory.batch_shape, self.covariance.shape
         if n == 0 or shapes != ((n,), (n,), (n, n)):
@@ -99,30 +117,6 @@ class GaussianDataset:
                 f"{self.name}: data (n,), theory (n,) and covariance (n, n) must agree, n > 0; got shapes "
                 f"{shapes[0]}, {shapes[1]} and {shapes[2]}"
             )
-        arrays = {"data": self.data, "theory": self.theory.coefficients, "covariance": self.covariance}
-        for what, array in arrays.items():
-            if not np.all(np.isfinite(array)):
-                where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-                raise InputError(
-                    f"{self.name}: the {what} has a non-finite entry at {where}; correct the input"
-                )
-        scale = np.sqrt(np.abs(np.diag(self.covariance)))
-        if np.any(np.abs(self.covariance - self.covariance.T) > 1e-8 * np.outer(scale, scale)):
-            raise InputError(
-                f"{self.name}: the covariance is not symmetric; pass (V + V^T)/2 if that is meant"
-            )
-        self.covariance = 0.5 * (self.covariance + self.covariance.T)
-        try:
-            factor = np.linalg.cholesky(self.covariance)
-            if np.min(np.diag(factor) / scale) > _SINGULAR:
-                return factor
-        except np.linalg.LinAlgError:
-            pass
-        smallest = float(np.linalg.eigvalsh(self.covariance)[0])
-        raise InputError(
-            f"{self.name}: the covariance is not positive definite (smallest eigenvalue {smallest:.3g}); "
-            "look for a point without any uncertainty or for points that are fully correlated"
-        )
 
     def __repr__(self) -> str:
         return f"GaussianDataset({self.name}; {self.data.size} points; {', '.join(self.parameters)})"
@@ -151,6 +145,56 @@ class GaussianDataset:
         xp, _, shift, residual, _ = self._shifted(c)
         return xp.sum((residual - shift) ** 2, axis=-1)
 
+    def chi2_by_group(self, c: Point) -> dict[str, Array]:
+        """Return sum_i d_i (V^-1 d)_i over the points i of each measurement by its name, d = data - theory.
+
+        Shape (...) each. They sum to chi2(c); where measurements are correlated one can be negative.
+        """
+        xp, _, shift, residual, _ = self._shifted(c)
+        white = residual - shift
+        factor = xp.asarray(self._factor, dtype=white.dtype)
+        inverse = xp.asarray(self._inverse, dtype=white.dtype)
+        terms = xp.matmul(white, factor.T) * xp.matmul(white, inverse)
+        return {name: xp.sum(terms[..., place], axis=-1) for name, place in self.groups}
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return np.asarray(solve_triangular(self._factor, np.eye(len(self)), lower=True))
+
+    def prediction(self, c: Point) -> Array:
+        """Return the theory at c, with the shifts of nuisances, in the units of the data: shape (..., n)."""
+        point = as_point(c, self.parameters)
+        k = len(self.operators)
+        theory = self.theory.evaluate(point[..., :k])
+        if not self.nuisances:
+            return theory
+        xp = namespace(theory)
+        shifts = xp.asarray(self.shifts, dtype=theory.dtype)
+        return theory + xp.matmul(convert(xp, point[..., k:], theory.dtype), shifts)
+
+    def replace(self, *, data: Array) -> GaussianDataset:
+        """Return the dataset with other data (n,), everything else the same."""
+        values = np.array(data, dtype=float)
+        if values.shape != self.data.shape:
+            raise InputError(f"{self.name}: data must have shape {self.data.shape}, got {values.shape}")
+        check_finite(self.name, "data", values, self.groups)
+        new = copy(self)
+        new.metadata = dict(self.metadata)
+        new._set_data(values)
+        return new
+
+    def asimov(self, c: Point) -> GaussianDataset:
+        """Return the dataset with data equal to the prediction at one point c; the covariance stays."""
+        return self.replace(data=self.prediction(c))
+
+    def pseudo(self, rng: np.random.Generator, c: Point) -> GaussianDataset:
+        """Return the dataset with data drawn at one point c from its own Gaussian likelihood.
+
+        The covariance stays as loaded, with t0 or without.
+        """
+        noise = self._factor @ rng.standard_normal(len(self))
+        return self.replace(data=self.prediction(c) + noise)
+
     def _contracted(self, xp: Any, shift: Array, residual: Array) -> Array:
         """Return the symmetric forms sum_i 2 (s_i - r_i) G_i, (..., n_operators + 1, n_operators + 1)."""
         whitened = xp.asarray(self._shift.coefficients, dtype=shift.dtype)
@@ -166,10 +210,17 @@ class GaussianDataset:
             return slope
         return xp.concat([slope, 2.0 * xp.matmul(shift - residual, response)], axis=-1)
 
+    @cached_property
+    def _forms(self) -> np.ndarray:
+        """What (1, c) is multiplied with for ds/dc: (n_operators + 1, n, n_operators)."""
+        matrices = unpack(np.asarray(self._shift.coefficients))  # (n, n_operators + 1, n_operators + 1)
+        return np.ascontiguousarray(2.0 * matrices[:, 1:, :].transpose(2, 0, 1))
+
     def hessian(self, c: Point) -> Array:
         """Return the second derivatives of m2logl by the parameters: shape (..., p, p)."""
         xp, point, shift, residual, response = self._shifted(c)
-        slope = self._shift.gradient(point)  # (..., n, n_operators)
+        forms = xp.asarray(self._forms, dtype=shift.dtype)
+        slope = xp.tensordot(convert(xp, homogeneous(point), shift.dtype), forms, axes=([-1], [0]))
         curvature = self._contracted(xp, shift, residual)[..., 1:, 1:]
         corner = xp.matmul(xp.matrix_transpose(slope), slope) + curvature
         if not self.nuisances:
@@ -195,6 +246,8 @@ class GaussianDataset:
             basis=target,
             metadata=self.metadata,
             nuisances=dict(zip(self.nuisances, self.shifts, strict=True)),
+            groups=self.groups,
+            sampling_covariance=self.sampling_covariance,
         )
 
     @classmethod
@@ -202,13 +255,16 @@ class GaussianDataset:
         cls,
         datasets: Dataset | Sequence[Dataset],
         *,
-        data_path: str | Path | None = None,
-        theory_path: str | Path | None = None,
+        data_path: Folders = None,
+        theory_path: Folders = None,
         use_quad: bool = True,
         use_t0: bool = False,
         use_theory_covmat: bool = True,
         use_multiplicative_prescription: bool = False,
         default_order: str = "LO",
+        cutoff_scale: float | None = None,
+        rot_to_fit_basis: str | Path | None = None,
+        running: Running | None = None,
         name: str = "binned",
         operators: Sequence[str] | None = None,
         nuisances: Sequence[str] = (),
@@ -218,11 +274,18 @@ class GaussianDataset:
         The options mean what they mean in a SMEFiT runcard.
 
         datasets: a name, a mapping {name, order, theory_cov}, or a list of these.
-        data_path, theory_path: folders of NAME.yaml and NAME.json; the theory is looked for with the data
-            when only data_path is given, and both in the package `theory_tables` when neither is.
+        data_path, theory_path: folders of NAME.yaml and NAME.json, one or several; the theory is looked for
+            with the data when only data_path is given, and both in the package `theory_tables` when neither
+            is. A name that two folders hold is refused.
         use_quad: keep the quadratic corrections. use_t0: MULT uncertainties scale with the SM prediction.
         use_theory_covmat: add the covariance of the SM prediction ("current" unless an entry says otherwise).
         use_multiplicative_prescription: best SM times (1 + correction / SM at the order of the correction).
+        cutoff_scale: GeV; points whose scale is not below it are left out, and measurements without any
+            other; metadata["points_above_cutoff"] counts them, ["datasets_above_cutoff"] names the latter.
+        rot_to_fit_basis: JSON file {matrix, xpars, ypars} of the coefficients of the tables, xpars, in terms
+            of those of the fit, ypars: c_x = sum_y matrix[y][x] c_y. Operators not in xpars are zero.
+        running: how the coefficients at the scale of each point follow from those of the fit, after the
+            rotation; the operators of the dataset are then those of `running`.
         operators: the coefficients of the fit. Other operators of the tables are set to zero, as SMEFiT does;
             metadata["operators_set_to_zero"] lists them, metadata["operators_without_effect"] lists names
             that no table knows. None keeps every operator of the tables.
@@ -237,8 +300,10 @@ class GaussianDataset:
             use_theory_covmat=use_theory_covmat,
             use_multiplicative_prescription=use_multiplicative_prescription,
             default_order=default_order,
+            cutoff_scale=cutoff_scale,
+            rot_to_fit_basis=rot_to_fit_basis,
         )
-        arguments = read(datasets, data_path, theory_path, rules, operators, nuisances)
+        arguments = read(datasets, data_path, theory_path, rules, operators, nuisances, running)
         try:
             return cls(name, **arguments)
         except InputError as error:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
 
-from ..errors import InputError, nearest
-from ..polynomial import Polynomial, check_operators
-from .commondata import (
-    CommonData,
-    TheoryTable,
-    experimental_covariance,
-    read_commondata,
-    read_theory,
-    shared_sources,
-)
+from ..errors import InputError, brief, nearest
+from ..polynomial import Polynomial, check_operators, pack, unpack
+from .commondata import CommonData, experimental_covariance, read_commondata, shared_sources
+from .entries import Dataset, Entry, Folders, find_files, parse_entries
+from .rotation import Maps, Running, read_rotation, substituted
+from .theory import TheoryTable, read_theory
 
-__all__ = ["Dataset", "Rules", "read"]
-
-Dataset = str | Mapping[str, Any]
-"""An entry of `datasets`: a name, or a mapping {name, order, theory_cov}."""
+__all__ = ["Dataset", "Folders", "Rules", "Running", "read", "theory_of"]
 
 
 @dataclass(frozen=True)
@@ -37,59 +30,136 @@ class Rules:
     use_theory_covmat: bool = True
     use_multiplicative_prescription: bool = False
     default_order: str = "LO"
-
-
-@dataclass(frozen=True)
-class _Entry:
-    name: str
-    order: str
-    theory_cov: str = "current"
+    cutoff_scale: float | None = None
+    rot_to_fit_basis: str | Path | None = None
 
 
 def read(
     datasets: Dataset | Sequence[Dataset],
-    data_path: str | Path | None,
-    theory_path: str | Path | None,
+    data_path: Folders,
+    theory_path: Folders,
     rules: Rules,
     operators: Sequence[str] | None,
     nuisances: Sequence[str],
+    running: Running | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of a GaussianDataset but for its name; arguments as for `GaussianDataset.load`."""
-    entries = _entries(datasets, rules.default_order)
-    sets, tables = _read(entries, data_path, theory_path, rules.use_theory_covmat)
-    found = sorted({o for t in tables for o in (t.operators if rules.use_quad else t.linear)})
-    wanted = tuple(found) if operators is None else check_operators(operators)
-    kept = tuple(o for o in wanted if o in found)
+    rotation = None if rules.rot_to_fit_basis is None else read_rotation(rules.rot_to_fit_basis)
+    entries = parse_entries(datasets, rules.default_order)
+    sets, tables = _read(entries, data_path, theory_path, rules)
+    every = [(t.name, t.sm.size) for t in tables]
+    if rules.cutoff_scale is not None:
+        sets, tables = _below(sets, tables, rules.cutoff_scale)
+    theory, effects = theory_of(tables, rules, operators, Maps(rotation, running))
     t0 = [t.sm for t in tables] if rules.use_t0 else None
     shared = shared_sources(sets, t0)
     explicit = {k: shared[k] for k in _known(nuisances, list(shared))}
-    covariance = experimental_covariance(sets, t0, leave_out=tuple(explicit))
-    covariance += block_diag(*(t.covariance for t in tables))
-    coefficients = [_packed(t, kept, rules.use_quad, rules.use_multiplicative_prescription) for t in tables]
-    about = [
-        {
-            "name": t.name,
-            "order": t.order,
-            "points": t.sm.size,
-            "scales": None if np.any(np.isnan(t.scales)) else t.scales.tolist(),  # GeV
-        }
-        for t in tables
-    ]
+    of_theory = block_diag(*(t.covariance for t in tables))
+    plain = experimental_covariance(sets, None, leave_out=tuple(explicit)) + of_theory
+    ends = np.cumsum([t.sm.size for t in tables]).tolist()
     metadata = {
-        "datasets": about,
-        **{k: v for k, v in asdict(rules).items() if k != "default_order"},
-        "operators_set_to_zero": [o for o in found if o not in kept],
-        "operators_without_effect": [o for o in wanted if o not in found],
+        "datasets": [_about(t) for t in tables],
+        **{k: v for k, v in asdict(rules).items() if k not in ("default_order", "rot_to_fit_basis")},
+        "rot_to_fit_basis": None if rotation is None else str(rules.rot_to_fit_basis),
+        "points_above_cutoff": _cut(every, tables),
+        "datasets_above_cutoff": [n for n, _ in every if n not in [t.name for t in tables]],
+        "running": running is not None,
+        **effects,
         "correlated_systematics": list(shared),
     }
     return {
         "data": np.concatenate([d.data for d in sets]),
-        "theory": Polynomial(kept, np.concatenate(coefficients)),
-        "covariance": covariance,
+        "theory": theory,
+        "covariance": plain
+        if t0 is None
+        else experimental_covariance(sets, t0, leave_out=tuple(explicit)) + of_theory,
+        "sampling_covariance": None if t0 is None else plain,
         "basis": "smefit",
         "metadata": metadata,
         "nuisances": explicit,
+        "groups": [(t.name, slice(end - t.sm.size, end)) for t, end in zip(tables, ends, strict=True)],
     }
+
+
+def _about(table: TheoryTable) -> dict[str, Any]:
+    lacking = np.isnan(table.scales)
+    scales = [None if none else float(s) for s, none in zip(table.scales, lacking, strict=True)]
+    return {
+        "name": table.name,
+        "order": table.order,
+        "points": table.sm.size,
+        "scales": None if lacking.all() else scales,  # GeV
+    }
+
+
+def _cut(every: Sequence[tuple[str, int]], left: Sequence[TheoryTable]) -> dict[str, int]:
+    """Return how many points each dataset lost, for those that lost any."""
+    now = {t.name: t.sm.size for t in left}
+    lost = {name: points - now.get(name, 0) for name, points in every}
+    return {name: points for name, points in lost.items() if points}
+
+
+def _below(
+    sets: Sequence[CommonData], tables: Sequence[TheoryTable], cutoff: float
+) -> tuple[list[CommonData], list[TheoryTable]]:
+    """Return the points with scales below a cutoff in GeV, and the datasets that have any."""
+    if isinstance(cutoff, bool) or not isinstance(cutoff, int | float) or not 0 < cutoff < math.inf:
+        raise InputError(f"cutoff_scale must be a positive number, a scale in GeV, got {brief(cutoff)}")
+    unknown = [t.name for t in tables if np.any(np.isnan(t.scales))]
+    if unknown:
+        raise InputError(
+            f"cutoff_scale needs the scale of every point, but the theory of {', '.join(unknown)} has none "
+            "in its field 'scales'; add them there, leave these datasets out, or leave cutoff_scale out"
+        )
+    masks = [t.scales < cutoff for t in tables]
+    kept = [i for i, mask in enumerate(masks) if mask.any()]
+    if not kept:
+        lowest = min(float(t.scales.min()) for t in tables)
+        raise InputError(
+            f"no point lies below cutoff_scale {cutoff:g} GeV, the lowest scale is {lowest:g} GeV; raise it"
+        )
+    return [sets[i].select(masks[i]) for i in kept], [tables[i].select(masks[i]) for i in kept]
+
+
+def theory_of(
+    tables: Sequence[TheoryTable], rules: Rules, operators: Sequence[str] | None, maps: Maps
+) -> tuple[Polynomial, dict[str, list[str]]]:
+    """Return the prediction for all points, and which operators are left out and which have no effect.
+
+    rules: use_quad and use_multiplicative_prescription matter. operators: those to keep, None for all.
+    """
+    tables = tables if rules.use_quad else [t.linear() for t in tables]
+    found = sorted({o for t in tables for o in t.operators})
+    multiplicative = rules.use_multiplicative_prescription
+    wanted = None if operators is None else check_operators(operators)
+    if maps == Maps():
+        kept = tuple(found if wanted is None else (o for o in wanted if o in found))
+        parts = [t.packed(kept, multiplicative) for t in tables]
+        coefficients = np.concatenate(parts)
+    else:
+        every = [maps.of(t) for t in tables]
+        parts = [
+            substituted(t.packed(t.operators, multiplicative), m) for t, m in zip(tables, every, strict=True)
+        ]
+        reached = {o for t, m in zip(tables, every, strict=True) for o in _reached(t.operators, m)}
+        forms = unpack(np.concatenate(parts))
+        effect = dict(zip(maps.operators, np.any(forms[:, 1:] != 0, axis=(0, 2)), strict=True))
+        lost = [o for o in found if o not in reached]
+        wanted = maps.operators if wanted is None else wanted
+        kept = tuple(o for o in wanted if effect.get(o))
+        where = [0, *(maps.operators.index(o) + 1 for o in kept)]
+        coefficients = pack(forms[:, where][:, :, where])
+        found = [*(o for o, x in effect.items() if x), *lost]
+    return Polynomial(kept, coefficients), {
+        "operators_set_to_zero": [o for o in found if o not in kept],
+        "operators_without_effect": [o for o in wanted or () if o not in kept],
+    }
+
+
+def _reached(operators: Sequence[str], matrix: np.ndarray) -> list[str]:
+    """Return the operators of a table that depend on any coefficient of the fit, matrix (..., k, n)."""
+    some = np.any(matrix != 0, axis=-1).reshape(-1, len(operators)).any(axis=0)
+    return [o for o, x in zip(operators, some, strict=True) if x]
 
 
 def _known(nuisances: Sequence[str], systematics: Sequence[str]) -> tuple[str, ...]:
@@ -104,85 +174,13 @@ def _known(nuisances: Sequence[str], systematics: Sequence[str]) -> tuple[str, .
     return names
 
 
-def _entries(datasets: Dataset | Sequence[Dataset], default_order: str) -> list[_Entry]:
-    listed = [datasets] if isinstance(datasets, str | Mapping) else list(datasets)
-    known = ("name", "order", "theory_cov")
-    entries = []
-    for item in listed:
-        fields = {"name": item} if isinstance(item, str) else item
-        if not isinstance(fields, Mapping) or not isinstance(fields.get("name"), str):
-            raise InputError(f"a dataset is a name or a mapping {{name, order, theory_cov}}, got {item!r}")
-        for key, value in fields.items():
-            if key not in known:
-                raise InputError(f"dataset {fields['name']}: unknown key {key!r}.{nearest(str(key), known)}")
-            if not isinstance(value, str):
-                raise InputError(f"dataset {fields['name']}: {key} must be text, got {value!r}")
-        entries.append(_Entry(**{"order": default_order, **fields}))
-    names = [e.name for e in entries]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice or not names:
-        raise InputError(
-            f"datasets must be distinct and not none at all; given twice: {', '.join(twice) or '-'}"
-        )
-    return entries
-
-
-def _folder(path: str | Path | None, default: str) -> dict[str, Path]:
-    """Return the files of a folder by name without suffix."""
-    folder = Path(path) if path is not None else Path(str(files("theory_tables"))) / default
-    if not folder.is_dir():
-        raise InputError(f"no such folder: {folder}; give data_path and theory_path")
-    suffix = ".yaml" if default == "commondata" else ".json"
-    return {p.stem: p for p in folder.iterdir() if p.suffix == suffix}
-
-
 def _read(
-    entries: Sequence[_Entry],
-    data_path: str | Path | None,
-    theory_path: str | Path | None,
-    with_covariance: bool,
+    entries: Sequence[Entry], data_path: Folders, theory_path: Folders, rules: Rules
 ) -> tuple[list[CommonData], list[TheoryTable]]:
-    data_files = _folder(data_path, "commondata")
-    theory_files = _folder(data_path if theory_path is None else theory_path, "theory")
-    known = [n for n in data_files if n in theory_files]
-    missing = []
-    for entry in entries:
-        lacks = [w for w, have in (("data", data_files), ("theory", theory_files)) if entry.name not in have]
-        if lacks:
-            missing.append(f"{entry.name} (no {' and no '.join(lacks)}).{nearest(entry.name, known)}")
-    if missing:
-        raise InputError(
-            f"datasets not found (data_path: {data_path or 'theory_tables'}, "
-            f"theory_path: {theory_path or data_path or 'theory_tables'}):\n  " + "\n  ".join(missing)
-        )
-    sets = [read_commondata(data_files[e.name], e.name) for e in entries]
+    files = find_files(entries, data_path, theory_path)
+    sets = [read_commondata(f.data, e.name) for e, f in zip(entries, files, strict=True)]
     tables = [
-        read_theory(
-            theory_files[e.name], e.name, d.data.size, e.order, e.theory_cov if with_covariance else None
-        )
-        for e, d in zip(entries, sets, strict=True)
+        read_theory(f.theory, e.name, d.data.size, e.order, e.theory_cov if rules.use_theory_covmat else None)
+        for e, f, d in zip(entries, files, sets, strict=True)
     ]
     return sets, tables
-
-
-def _packed(
-    table: TheoryTable, operators: tuple[str, ...], use_quad: bool, multiplicative: bool
-) -> np.ndarray:
-    """Return the packed coefficients (n, P) of one table in the given operators."""
-    m = len(operators)
-    if multiplicative and np.any(table.normalisation == 0):
-        raise InputError(f"{table.name}: SM of order {table.order} is zero in a bin, so that no ratio exists")
-    factor = table.sm / table.normalisation if multiplicative else np.ones_like(table.sm)
-    rows, columns = np.triu_indices(m + 1)
-    out = np.zeros((table.sm.size, rows.size))
-    out[:, 0] = table.sm
-    position = {o: i + 1 for i, o in enumerate(operators)}
-    place = {(int(i), int(j)): k for k, (i, j) in enumerate(zip(rows, columns, strict=True))}
-    for o, values in table.linear.items():
-        if o in position:
-            out[:, position[o]] = values * factor
-    for (a, b), values in table.quadratic.items() if use_quad else ():
-        if a in position and b in position:
-            i, j = sorted((position[a], position[b]))
-            out[:, place[i, j]] = values * factor
-    return out

@@ -15,8 +15,9 @@ from ..errors import InputError, nearest
 from ..events import Events
 from ..events.nuisance import Nuisances
 from ..operators import UNITS, incomplete, translation
-from ..polynomial import Array, Polynomial, QuadraticForm
+from ..polynomial import Array, Point, Polynomial, QuadraticForm
 from .extended import ExtendedTerm, check_form
+from .resampling import relative_rates
 
 KIND = "poisson dataset"
 """Kind of the files."""
@@ -67,6 +68,32 @@ class PoissonDataset(ExtendedTerm):
     def counts(self) -> NDArray[np.float64]:
         """Observed events per bin, (B,)."""
         return self.weights
+
+    def contents(self, c: Point) -> NDArray[np.float64]:
+        """Return the expected events per bin at c, (B,), coefficients and nuisances.
+
+        Raises InputError where one is negative.
+        """
+        nu = self.yields.constant * relative_rates(self, c)
+        return np.asarray(nu)
+
+    def with_counts(self, counts: Array) -> PoissonDataset:
+        """Return the dataset with other counts, (B,)."""
+        return PoissonDataset(
+            self.name, self.yields, counts, basis=self.basis, response=self.response, metadata=self.metadata
+        )
+
+    def asimov(self, c: Point) -> PoissonDataset:
+        """Return the dataset whose counts are those expected at c."""
+        return self.with_counts(self.contents(c))
+
+    def pseudo(self, rng: np.random.Generator, c: Point) -> PoissonDataset:
+        """Return pseudo-data at c: Poisson counts."""
+        return self.with_counts(rng.poisson(self.contents(c)))
+
+    def bootstrap(self, rng: np.random.Generator) -> PoissonDataset:
+        """Return the data fluctuated around themselves: Poisson counts with the observed ones as means."""
+        return self.with_counts(rng.poisson(self.counts))
 
     def _with(self, yields: QuadraticForm, basis: str) -> PoissonDataset:
         return PoissonDataset(
@@ -123,6 +150,18 @@ class PoissonDataset(ExtendedTerm):
             response=response,
             metadata={**head["metadata"], "checksums": head["checksums"]},
         )
+
+
+def without_events(term: ExtendedTerm) -> PoissonDataset:
+    """Return the likelihood of a term in which nothing was counted: a bin of count 0 per group of yields."""
+    yields = term._yield
+    response = None
+    if yields.linear is not None and yields.quadratic is not None:
+        response = Nuisances(term.nuisances, yields.linear, yields.quadratic)
+    return PoissonDataset(
+        term.name, yields.form, np.zeros(len(yields.form)), basis=term.basis, response=response,
+        metadata=getattr(term, "metadata", {}),
+    )  # fmt: skip
 
 
 def bin_index(features: pd.DataFrame, edges: Mapping[str, Sequence[float]]) -> NDArray[np.int64]:

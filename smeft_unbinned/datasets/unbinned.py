@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from .. import storage
 from ..errors import InputError
 from ..events.nuisance import Nuisances
 from ..operators import UNITS, incomplete, translation
-from ..polynomial import Array, Polynomial, QuadraticForm, SumOfSquares
+from ..polynomial import Array, Point, Polynomial, QuadraticForm, SumOfSquares, as_point
 from . import unbinned_file
 from .extended import ExtendedTerm, log_ratio
+from .poisson import PoissonDataset, without_events
 from .rates import Component
+from .resampling import Source, relative_rates
 
 __all__ = ["UnbinnedDataset", "log_ratio"]
 
@@ -152,6 +154,108 @@ class UnbinnedDataset(ExtendedTerm):
         if self.replicas is None:
             raise InputError(f"dataset {self.name!r} holds no replicas; export it with replicas=True")
         return self.replace(ratios=self.replicas[m], spread=None, replicas=None)
+
+    @property
+    def observed(self) -> bool:
+        """Whether the events were counted, as those of pseudo-data are: not the expectation at some point.
+
+        `metadata["data"]` says so; where it does not, they are if all weights are whole numbers.
+        """
+        data = self.metadata.get("data")
+        if data in ("observed", "toy", "asimov"):
+            return bool(data != "asimov")
+        return bool(np.all(self.weights == np.round(self.weights)))
+
+    def _holds_at(self, reference: Point | None) -> Point:
+        """Return the point at which the weights are the expectation."""
+        if reference is not None:
+            return reference
+        if self.observed:
+            raise InputError(
+                f"dataset {self.name!r} holds {len(self)} observed events, not an expectation. Take one of "
+                "simulated events (export with pseudo_data='asimov'), or name the point they represent, "
+                "reference=best fit: pseudo-data then follow a density estimated from the data"
+            )
+        at = {name: x for name, x in self.metadata.get("at", {}).items() if x}
+        if lost := [name for name in at if name not in self.parameters]:
+            raise InputError(
+                f"dataset {self.name!r} is Asimov data at a point with {', '.join(lost)}, which it does not "
+                "depend on any more; pass reference=the point in the present coefficients"
+            )
+        return at
+
+    def take(self, index: Array, weights: Array) -> UnbinnedDataset | PoissonDataset:
+        """Return the dataset with some of its events, (k,) indices, at other weights (k,).
+
+        What the networks of an ensemble say of each event is left out. Without any event it is a
+        PoissonDataset in which nothing was counted.
+        """
+        if not np.any(weights):
+            return without_events(self)
+        return self.replace(
+            ratios=self.ratios[index],
+            weights=weights,
+            response=None if self.response is None else self.response[index],
+            backgrounds=[
+                Component(
+                    b.ratios[index],
+                    b.expected,
+                    None if b.response is None else b.response[index],
+                    b.expected_response,
+                )
+                for b in self.backgrounds
+            ],
+            spread=None,
+            replicas=None,
+            metadata={**self.metadata, "data": "toy"},
+        )
+
+    def expected_weights(self, c: Point, reference: Point | None = None) -> Array:
+        """Return how many events each of them stands for at c, w_e r_e(c)/r_e(reference), (N,).
+
+        c, reference: coefficients and nuisances, mapping by name or (n + K,). The weights of simulated events
+        hold at the point of the Asimov data, `metadata["at"]`, which is the SM where there is none: this is
+        the default reference. Raises InputError without one for observed events, of an unknown point.
+        """
+        return np.asarray(self.weights * relative_rates(self, c, self._holds_at(reference)))
+
+    def expected_count(self, c: Point) -> float:
+        """Return the expected number of events at c, nu(c) with backgrounds and responses."""
+        xp, point, theta = self._split(c)
+        return float(self._nu(xp, point, theta))
+
+    def asimov(self, c: Point, reference: Point | None = None) -> UnbinnedDataset:
+        """Return the dataset as expected at c, see `expected_weights`."""
+        values = np.asarray(as_point(c, self.parameters), dtype=float)
+        at = {name: float(x) for name, x in zip(self.parameters, values, strict=True) if x}
+        metadata = {**self.metadata, "at": at, "data": "asimov"}
+        return self.replace(weights=self.expected_weights(c, reference), metadata=metadata)
+
+    def sampler(
+        self, c: Point, reference: Point | None = None
+    ) -> Callable[[np.random.Generator], UnbinnedDataset | PoissonDataset]:
+        """Return a function that draws pseudo-data at c: Poisson copies of each event, and nu(c) as it is.
+
+        The means of the copies are those of `expected_weights`. Only events with copies are held.
+        """
+        source = Source.of(self.expected_weights(c, reference))
+
+        def draw(rng: np.random.Generator) -> UnbinnedDataset | PoissonDataset:
+            return self.take(*np.unique(source.draw(rng), return_counts=True))
+
+        return draw
+
+    def pseudo(
+        self, rng: np.random.Generator, c: Point, reference: Point | None = None
+    ) -> UnbinnedDataset | PoissonDataset:
+        """Return pseudo-data at c, one draw of `sampler`."""
+        return self.sampler(c, reference)(rng)
+
+    def bootstrap(self, rng: np.random.Generator) -> UnbinnedDataset | PoissonDataset:
+        """Return the data fluctuated around themselves: every event a Poisson number of times, mean w_e."""
+        copies = rng.poisson(self.weights)
+        index = np.flatnonzero(copies)
+        return self.take(index, copies[index])
 
     def with_luminosity(self, uncertainty: float, name: str = "luminosity") -> UnbinnedDataset:
         """Return the dataset with one more nuisance: all rates scale with (1 + uncertainty)^theta.

@@ -9,17 +9,19 @@ the exact ratio tell whether that theorem holds at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..datasets.resampling import Source
 from ..fit.descent import Scaled, minima
 from ..polynomial import Polynomial
 from ..progress import progress_bar
-from .case import Case, dataset, effective, thin
+from ..statistics.binomial import coverage_of
+from ..statistics.toyfit import pull_summary
+from .case import Case, dataset, thin
 from .points import joint, title
 from .result import FAIL, PASS, WARN, Check, not_applicable, worst
 from .toyfits import Toy, ToyFit, fit
@@ -37,22 +39,6 @@ LOST = (0.01, 0.05)
 POOL = 5.0
 """Effective simulated events per expected one below which the check warns."""
 _MINIMA_FROM, _RELEVANT = 5_000, 25.0
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What toys at one point are drawn from: (N,) cumulative probabilities, and the mean number of events."""
-
-    point: np.ndarray
-    cumulative: np.ndarray
-    mean: float
-    effective: float
-
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Return the indices of the events of one toy."""
-        count = int(rng.poisson(self.mean))
-        found = np.searchsorted(self.cumulative, rng.random(count), side="right")
-        return np.minimum(found, len(self.cumulative) - 1)
 
 
 def coverage(
@@ -83,22 +69,22 @@ def coverage(
     failed, total = 0, 0
     with progress_bar(progress) as bar:
         task = bar.add_task("coverage", total=len(points) * toys, note="")
-        for k, source in enumerate(sources):
+        for k, (point, source) in enumerate(zip(points, sources, strict=True)):
             assert source is not None
-            name = title(source.point, case.operators)
+            name = title(point, case.operators)
             bar.update(task, note=name)
-            starts = {kind: _starts(case, form, source.point) for kind, form in forms.items()}
+            starts = {kind: _starts(case, form, point) for kind, form in forms.items()}
             fits: dict[str, list[ToyFit]] = {kind: [] for kind in forms}
             for number in range(toys):
                 drawn = source.draw(np.random.default_rng([case.seed, 31, k, number]))
                 for kind, form in forms.items():
                     toy = Toy(form.coefficients[drawn], expected, case.half_widths)
-                    fits[kind].append(fit(toy, source.point / case.half_widths, starts[kind]))
+                    fits[kind].append(fit(toy, point / case.half_widths, starts[kind]))
                 bar.advance(task)
             failed += sum(not f.converged for f in fits[KINDS[0]])
             total += toys
             results += _counts(name, fits, case.operators)
-            pulls += _pulls(name, fits, source.point / case.half_widths, case)
+            pulls += _pulls(name, fits, point / case.half_widths, case)
     table = pd.DataFrame(results)
     least = min(source.effective for source in sources if source is not None)
     return _check(table, pd.DataFrame(pulls), failed, total, least / case.expected)
@@ -108,9 +94,7 @@ def _source(case: Case, truth: Polynomial, point: np.ndarray) -> Source | None:
     rates = case.weights * np.asarray(truth.evaluate(point))
     if np.any(rates < -1e-9 * np.abs(rates).max()) or not rates.sum() > 0:
         return None
-    rates = np.maximum(rates, 0.0)
-    cumulative = np.cumsum(rates)
-    return Source(point, cumulative / cumulative[-1], case.expected * float(rates.sum()), effective(rates))
+    return Source.of(case.expected * np.maximum(rates, 0.0))
 
 
 def _starts(case: Case, form: Polynomial, point: np.ndarray) -> np.ndarray:
@@ -142,24 +126,9 @@ def _counts(point: str, fits: dict[str, list[ToyFit]], operators: Sequence[str])
             for level in LEVELS:
                 inside = rises[:, i] <= stats.chi2.ppf(level, dimension) if len(rises) else np.zeros(0, bool)
                 row = {"point": point, "likelihood": kind, "region": region, "level": level}
-                counts = _binomial(int(inside.sum()), len(inside), level)
+                counts = coverage_of(int(inside.sum()), len(inside), level)
                 rows.append({**row, **counts, "_inside": inside})
     return rows
-
-
-def _binomial(inside: int, count: int, level: float) -> dict[str, float]:
-    """Return coverage, its 68 % Wilson interval, and the probability of so few or fewer if it is nominal."""
-    if count == 0:
-        return {"toys": 0, "coverage": np.nan, "lower": np.nan, "upper": np.nan, "p_low": 1.0, "p_high": 1.0}
-    interval = stats.binomtest(inside, count).proportion_ci(0.6827, "wilson")
-    return {
-        "toys": count,
-        "coverage": inside / count,
-        "lower": float(interval.low),
-        "upper": float(interval.high),
-        "p_low": float(stats.binom.cdf(inside, count, level)),
-        "p_high": float(stats.binom.sf(inside - 1, count, level)),
-    }
 
 
 def _pulls(point: str, fits: dict[str, list[ToyFit]], true: np.ndarray, case: Case) -> list[dict[str, Any]]:
@@ -171,15 +140,12 @@ def _pulls(point: str, fits: dict[str, list[ToyFit]], true: np.ndarray, case: Ca
         shift = np.array([f.best - true for f in good])
         errors = np.array([f.errors for f in good])
         for i, name in enumerate(case.operators):
-            pull = (shift[:, i] / errors[:, i])[np.isfinite(errors[:, i])]
             rows.append(
                 {
                     "point": point,
                     "likelihood": kind,
                     "operator": name,
-                    "mean_pull": float(pull.mean()) if pull.size else np.nan,
-                    "mean_pull_error": float(pull.std() / np.sqrt(pull.size)) if pull.size else np.nan,
-                    "pull_spread": float(pull.std()) if pull.size else np.nan,
+                    **pull_summary(shift[:, i] / errors[:, i]),
                     "mean_shift": float(shift[:, i].mean() * case.half_widths[i]),
                     "median_shift": float(np.median(shift[:, i]) * case.half_widths[i]),
                     "mean_shift_half_widths": float(shift[:, i].mean()),

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..constraints import ConstraintTerm, check_bounds
+from ..constraints import ConstraintTerm
 from ..errors import InputError, require
 from ..likelihood import Likelihood
-from ..storage import make_folder
-from .minuit import minimise
+from ..storage import make_folder, write_text
+from . import nested_run
+from .nested_focus import Focus
+from .nested_prior import search
+from .nested_run import Settings
 from .prior import Prior
 from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
+from .ranks import communicator, together
 from .result import FitResult
 
-PRIOR_SIGMAS = 8.0
-"""Half-width of the default prior box in units of the Hesse errors."""
-WORST = -1e100
+MANY = 15
+"""Parameters above which steps replace draws from a region around the live points."""
 FINISHED = "finished.json"
 """The result of a finished run in its folder: UltraNest would go on with other random numbers."""
+COORDINATES = "coordinates.json"
+"""The coordinates of the sampler in the folder of a run."""
 PROBES = 4
 """Points along the diagonal of the box at which the likelihood is compared before a run is resumed."""
+_OUTSIDE, _UNDEFINED = -1e20, -1e40
+"""Log-likelihoods outside the prior box, and where -2 log L is not finite; both fall off from there."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is settled before the first point is drawn, in one process for all."""
+
+    prior: Prior
+    focus: Focus | None
+    reason: str
+    messages: tuple[str, ...]
+    folder: Path | None
+    finished: FitResult | None
 
 
 def sample(
@@ -41,12 +60,16 @@ def sample(
     frac_remain: float = 0.01,
     max_calls: int | None = None,
     log_dir: str | os.PathLike[str] | None = None,
+    rotate: bool = True,
+    step_sampler: bool | None = None,
+    steps: int | None = None,
     progress: bool = False,
 ) -> FitResult:
     """Sample the posterior with a flat prior of the coefficients in a box.
 
     Nuisance parameters are sampled along, a constrained one with its constraint as prior, so that the
     evidence is that of the data alone; `likelihood.profiled()` is sampled with them at their minimum.
+    Under mpiexec all processes evaluate, the first one writes, and each gets the same result.
 
     bounds: (lower, upper) by name, in TeV^-2 for coefficients; default those of the likelihood, and for the
         remaining ones eight Hesse errors around the best fit (recorded in the result). A nuisance without
@@ -55,65 +78,109 @@ def sample(
     seed: of the sampler, which draws from numpy's global generator; that generator is left as it was found.
     log_dir: folder of the sampler's own records, one subfolder for each fit and its settings, from which the
         same call resumes an interrupted run, or takes the result of a finished one; max_calls may differ.
-    Raises InputError without UltraNest, for an empty range, for a nuisance without constraint and range, and
-    when -2 log L is not finite anywhere.
+    rotate: minimise first, and draw mostly near the minima along principal axes (`nested_focus`): the same
+        posterior and evidence with fewer evaluations. False searches the prior box evenly.
+    step_sampler: walk by slice sampling instead of drawing from regions; default above MANY parameters.
+        steps: of each walk, default twice the number of parameters.
+    progress: show calls, their rate, log Z, what remains of it and the time left.
+    Raises InputError without UltraNest, for an empty range, for a nuisance without constraint and range, when
+    -2 log L is not finite anywhere, and (with `rotate`) for a prior that excludes the minimum so far that
+    even its best point is ten standard deviations off.
     """
-    ultranest = require("ultranest", "nested")
+    require("ultranest", "nested")
     if nlive < 1 or not 0 < frac_remain < 1 or not 0 <= seed < 2**32:
         raise InputError(
             f"nlive must be positive, frac_remain between 0 and 1, and seed between 0 and 2^32 - 1; "
             f"got {nlive}, {frac_remain} and {seed}"
         )
-    names = likelihood.parameters
-    prior = _prior(likelihood, {**likelihood.bounds, **(bounds or {})})
+    names, comm = likelihood.parameters, communicator()
+    walks = len(names) > MANY if step_sampler is None else step_sampler
+    if steps is not None and (steps < 1 or not walks):
+        raise InputError(f"steps must be positive and belong to a step sampler; got {steps}")
+    settings = Settings(nlive, seed, frac_remain, max_calls, (steps or 2 * len(names)) if walks else 0)
     before = counters(likelihood)
+    plan = together(comm, partial(_plan, likelihood, bounds or {}, settings, rotate, log_dir))
+    if plan.finished is not None:
+        return plan.finished
+    outcome = nested_run.run(
+        names,
+        _log_likelihood(likelihood, plan),
+        (plan.focus or plan.prior).transform,
+        settings,
+        plan.folder,
+        comm,
+        progress,
+    )
 
-    def log_likelihood(c: np.ndarray) -> np.ndarray:
-        value = -0.5 * _without_constraints(likelihood, c)
-        slope = -1e10 * np.sum(np.abs(c), axis=-1)  # keeps even an undefined region sloping
-        return np.where(np.isfinite(value), value, WORST + slope)
+    def finish() -> FitResult:
+        result = _result(likelihood, outcome, plan, before, settings)
+        if plan.folder is not None and max_calls is None:
+            result.save(plan.folder / FINISHED)
+        return result
 
-    start = float(likelihood.m2logl(prior.transform(np.full(len(names), 0.5))))
+    return together(comm, finish)
+
+
+def _plan(
+    likelihood: Likelihood,
+    bounds: Mapping[str, tuple[float, float]],
+    settings: Settings,
+    rotate: bool,
+    log_dir: str | os.PathLike[str] | None,
+) -> _Plan:
+    """Return prior, coordinates, and the folder of the run with what it holds already."""
+    found = search(likelihood, {**likelihood.bounds, **bounds}, rotate)
+    prior = found.prior
+    start = float(likelihood.m2logl(prior.transform(np.full(len(prior.names), 0.5))))
     if not np.isfinite(start):
         raise InputError(f"-2 log L is {start} in the centre of the prior box; check data and ranges")
-    settings = {"nlive": nlive, "seed": seed, "frac_remain": frac_remain}
-    folder = None
-    if log_dir is not None:
-        folder = str(make_folder(Path(log_dir) / _identity(likelihood, prior, settings)))
-        if (Path(folder) / FINISHED).exists():
-            return FitResult.load(Path(folder) / FINISHED)
-    with _seeded(seed), _quiet(progress):
-        sampler = ultranest.ReactiveNestedSampler(
-            list(names),
-            log_likelihood,
-            transform=prior.transform,
-            vectorized=True,
-            log_dir=folder,
-            resume="resume" if folder is not None else "overwrite",
-            draw_multiple=True,
-            ndraw_min=128,
-        )
-        outcome = sampler.run(
-            min_num_live_points=nlive,
-            frac_remain=frac_remain,
-            max_ncalls=max_calls,
-            show_status=progress,
-            viz_callback=False,
-        )
-    result = _result(likelihood, outcome, prior, before, **settings)
-    if folder is not None and max_calls is None:
-        result.save(Path(folder) / FINISHED)
-    return result
+    if log_dir is None:
+        return _Plan(prior, *found.coordinates(), None, None)
+    content = {**asdict(settings), "max_calls": None, "rotate": rotate}
+    folder = make_folder(Path(log_dir) / _identity(likelihood, prior, content))
+    if (folder / FINISHED).exists():
+        return _Plan(prior, None, "", (), folder, FitResult.load(folder / FINISHED))
+    file = folder / COORDINATES
+    if not file.exists():
+        focus, reason, messages = found.coordinates()
+        record = None if focus is None else focus.record()
+        write_text(file, json.dumps({"focus": record, "reason": reason, "messages": list(messages)}))
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    focus = None if kept["focus"] is None else Focus.read(prior, kept["focus"])
+    return _Plan(prior, focus, kept["reason"], tuple(kept["messages"]), folder, None)
+
+
+def _log_likelihood(likelihood: Likelihood, plan: _Plan) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what the sampler maximises, of points (s, p): the log-likelihood, weighted for its coordinates.
+
+    Where it is not defined it is low, finite and sloping, so that the sampler finds its way out.
+    """
+    prior, focus = plan.prior, plan.focus
+
+    def value(c: np.ndarray) -> np.ndarray:
+        weight = np.zeros(len(c)) if focus is None else focus.log_weight(c)
+        result = _OUTSIDE * (1 + prior.distance(c))
+        inside = np.isfinite(weight)
+        if inside.any():
+            found = -0.5 * _without_constraints(likelihood, c[inside]) + weight[inside]
+            slope = _UNDEFINED * (1 + prior.distance_from_centre(c[inside]))
+            result[inside] = np.where(np.isfinite(found), found, slope)
+        return result
+
+    return value
 
 
 def _without_constraints(likelihood: Likelihood, c: np.ndarray) -> np.ndarray:
-    """Return -2 log L (...) without the constraints of free nuisances, which are their prior."""
+    """Return -2 log L (s,) without the constraints of free nuisances, which are their prior."""
     value = np.asarray(likelihood.m2logl(c))
-    if not likelihood.nuisances:
-        return value
+    return value - _constraints(likelihood, c) if likelihood.nuisances else value
+
+
+def _constraints(likelihood: Likelihood, c: np.ndarray) -> np.ndarray:
+    """Return the part of -2 log L (s,) that the constraints of free nuisances are."""
     term = ConstraintTerm({n: likelihood.constraints[n] for n in likelihood.nuisances})
     where = [likelihood.parameters.index(n) for n in term.parameters]
-    return np.asarray(value - term.m2logl(c[..., where]))
+    return np.asarray(term.m2logl(c[..., where]))
 
 
 def _identity(likelihood: Likelihood, prior: Prior, settings: Mapping[str, Any]) -> str:
@@ -135,59 +202,37 @@ def _identity(likelihood: Likelihood, prior: Prior, settings: Mapping[str, Any])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _prior(likelihood: Likelihood, bounds: Mapping[str, tuple[float, float]]) -> Prior:
-    check_bounds(bounds, likelihood.parameters)
-    constraints = {n: likelihood.constraints[n] for n in likelihood.nuisances}
-    loose = [n for n, pair in constraints.items() if pair is None and n not in bounds]
-    if loose:
-        raise InputError(
-            f"no prior is given for the nuisance {', '.join(loose)}: it has no constraint; give bounds"
-        )
-    missing = [name for name in likelihood.operators if name not in bounds]
-    if missing:
-        fit = minimise(likelihood, levels=())
-        if not (fit.valid and np.isfinite(fit.errors).all()):
-            raise InputError(
-                f"no prior range is given for {', '.join(missing)} and none can be guessed "
-                f"({'; '.join(fit.messages)}); give bounds"
-            )
-        half = PRIOR_SIGMAS * fit.errors
-        bounds = {**{n: (fit.best[n] - half[n], fit.best[n] + half[n]) for n in missing}, **bounds}
-    return Prior.of(likelihood.parameters, bounds, constraints)
-
-
-def _best(likelihood: Likelihood, outcome: Mapping[str, Any]) -> np.ndarray:
-    """Return the point of smallest -2 log L, for which the sampler did not look where a prior is Gaussian."""
-    found = np.asarray(outcome["maximum_likelihood"]["point"])
-    if not likelihood.nuisances:
-        return found
-    points = np.concatenate([found[None], np.asarray(outcome["samples"])])
-    return np.asarray(points[np.argmin(np.asarray(likelihood.m2logl(points)))])
+def _best(likelihood: Likelihood, outcome: Mapping[str, Any], plan: _Plan) -> np.ndarray:
+    """Return the visited point of smallest -2 log L; the sampler saw it with weights, without constraints."""
+    visited = outcome["weighted_samples"]
+    points, value = np.asarray(visited["points"]), -2.0 * np.asarray(visited["logl"])
+    if plan.focus is not None:
+        value += 2.0 * plan.focus.log_weight(points)
+    if likelihood.nuisances:
+        value += _constraints(likelihood, points)
+    return np.asarray(points[np.argmin(np.where(np.isfinite(value), value, np.inf))])
 
 
 def _result(
     likelihood: Likelihood,
     outcome: Mapping[str, Any],
-    prior: Prior,
+    plan: _Plan,
     before: tuple[int, int],
-    **settings: Any,
+    settings: Settings,
 ) -> FitResult:
     names = likelihood.parameters
     free = np.asarray(outcome["samples"])
     values = likelihood.coefficients(free)
     samples = pd.DataFrame({k: np.asarray(v) for k, v in values.items()})
-    best = _best(likelihood, outcome)
+    best = _best(likelihood, outcome, plan)
     at_best = {k: float(v) for k, v in likelihood.coefficients(best).items()}
-    messages = []
-    if cut := prior.cut(free):
-        messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
     ess = float(outcome["ess"])
-    if ess < 100 * len(names):
-        messages.append(f"the effective sample size is small ({ess:.0f}); raise nlive")
-    if count := likelihood.non_positive(best):
-        messages.append(f"{count} events have a ratio that is not positive at the best point")
-    settings |= {"ncall": int(outcome["ncall"]), "ess": ess}
-    settings["prior"] = prior.record()
+    kept = {k: v for k, v in asdict(settings).items() if k not in ("max_calls", "steps") or v}
+    kept |= {"ncall": int(outcome["ncall"]), "ess": ess, "prior": plan.prior.record()}
+    kept["coordinates"] = {"kind": "prior box", "reason": plan.reason}
+    if plan.focus is not None:
+        kept["coordinates"] = {"kind": "principal axes", **plan.focus.record()}
+        kept["coordinates"]["samples_outside_core"] = plan.focus.outside(free)
     covariance = np.atleast_2d(np.cov(free.T))
     return FitResult(
         method="ultranest",
@@ -196,7 +241,8 @@ def _result(
         m2logl=float(likelihood.m2logl(best)),
         valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
         messages=(
-            *messages,
+            *plan.messages,
+            *_remarks(likelihood, plan.prior, free, best, ess),
             *pulls(likelihood, at_best),
             *met(likelihood, before),
             *caveats(likelihood),
@@ -204,37 +250,20 @@ def _result(
         samples=samples,
         logz=float(outcome["logz"]),
         logz_error=float(outcome["logzerr"]),
-        provenance=provenance(likelihood, ("ultranest", "numpy"), **settings),
+        provenance=provenance(likelihood, ("ultranest", "numpy"), **kept),
         nuisances=tuple(n for n in nuisances_in(likelihood) if n in at_best),
     )
 
 
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, the only one UltraNest knows, and restore it afterwards."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-@contextlib.contextmanager
-def _quiet(progress: bool) -> Iterator[None]:
-    """Keep UltraNest's log to warnings unless asked, and take away the handlers that it leaves behind."""
-    logger = logging.getLogger("ultranest")
-    before, level = list(logger.handlers), logger.level
-
-    def wanted(record: logging.LogRecord) -> bool:
-        return record.levelno >= (logging.INFO if progress else logging.WARNING)
-
-    logger.addFilter(wanted)
-    try:
-        yield
-    finally:
-        logger.removeFilter(wanted)
-        logger.setLevel(level)
-        for handler in [h for h in logger.handlers if h not in before]:
-            logger.removeHandler(handler)
-            handler.close()
+def _remarks(
+    likelihood: Likelihood, prior: Prior, free: np.ndarray, best: np.ndarray, ess: float
+) -> list[str]:
+    """Return what is to be said about samples (s, p) and the best point (p,)."""
+    messages = []
+    if cut := prior.cut(free):
+        messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
+    if ess < 100 * len(prior.names):
+        messages.append(f"the effective sample size is small ({ess:.0f}); raise nlive")
+    if count := likelihood.non_positive(best):
+        messages.append(f"{count} events have a ratio that is not positive at the best point")
+    return messages

@@ -141,6 +141,7 @@ class ReplicaLikelihood:
             fixed=whole.fixed,
             dependent=whole.dependent,
             constraints=whole.constraints,
+            evolution=whole.evolution,
         )
 
     def _all(self, p: Array) -> tuple[Likelihood, Floats]:

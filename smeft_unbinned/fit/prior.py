@@ -59,13 +59,43 @@ class Prior:
             values[..., g] = self.centre[g] + self.error[g] * stats.norm.ppf(fraction)
         return values
 
+    def support(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest values, (p,) each, that `transform` gives: both are finite."""
+        low, high = (np.full(len(self.names), end) for end in (0.0, 1.0))
+        return self.transform(low), self.transform(high)
+
+    def log_density(self, c: np.ndarray) -> np.ndarray:
+        """Return the log of the normalised density at points c (s, p), (s,); minus infinity outside."""
+        inside = np.all((c >= self.lower) & (c <= self.upper), axis=-1)
+        f, g = self.flat, ~self.flat
+        value = np.full(len(c), -np.sum(np.log((self.upper - self.lower)[f])))
+        if g.any():
+            low, high = (
+                stats.norm.cdf((x - self.centre)[g] / self.error[g]) for x in (self.lower, self.upper)
+            )
+            z = (c[:, g] - self.centre[g]) / self.error[g]
+            value += np.sum(stats.norm.logpdf(z) - np.log(self.error[g] * (high - low)), axis=1)
+        return np.where(inside, value, -np.inf)
+
+    def distance(self, c: np.ndarray) -> np.ndarray:
+        """Return how far points c (s, p) are outside, (s,): the sum over parameters in units of widths."""
+        lower, upper = self.support()
+        beyond = np.maximum(lower - c, 0) + np.maximum(c - upper, 0)
+        return np.asarray(np.sum(beyond / (upper - lower), axis=-1))
+
+    def distance_from_centre(self, c: np.ndarray) -> np.ndarray:
+        """Return how far points c (s, p) are from the centre, (s,): the sum in units of the width."""
+        lower, upper = self.support()
+        return np.asarray(np.sum(np.abs(c - (lower + upper) / 2) / (upper - lower), axis=-1))
+
     def cut(self, samples: np.ndarray) -> list[str]:
         """Return the parameters whose range cuts into their samples (s, p)."""
         found = []
         for i, name in enumerate(self.names):
             width = self.upper[i] - self.lower[i]
             low, high = np.quantile(samples[:, i], [0.005, 0.995])
-            if np.isfinite(width) and min(low - self.lower[i], self.upper[i] - high) < 0.005 * width:
+            least = min(low - self.lower[i], self.upper[i] - high)
+            if np.isfinite(width) and least < 0.015 * width:  # 0.005 of it in a flat posterior
                 found.append(name)
         return found
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..datasets.protocol import nuisances_of
+from ..datasets import GaussianDataset
+from ..datasets.protocol import Dataset, nuisances_of
 from ..likelihood import Likelihood
 from ..operators import expressible
 from ..version import __version__
@@ -17,7 +20,8 @@ from ..version import __version__
 def caveats(likelihood: Likelihood) -> list[str]:
     """Return what the user should know about the datasets of a fit before trusting it."""
     varied = {*likelihood.operators, *likelihood.dependent, *likelihood.fixed}
-    found = [
+    found = [*likelihood.notes]
+    found += [
         f"{d.name} takes no account of {', '.join(missing)}, which {name} moves too"
         for d in likelihood.datasets
         for name, missing in getattr(d, "metadata", {}).get("incomplete", {}).items()
@@ -88,8 +92,7 @@ def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: An
             versions[package] = "unknown"
     datasets = {}
     for d in likelihood.datasets:
-        metadata = getattr(d, "metadata", {})
-        datasets[d.name] = {"operators": list(d.operators), "checksums": metadata.get("checksums", {})}
+        datasets[d.name] = {"operators": list(d.operators), "checksums": checksums(d)}
         if own := nuisances_of(d):
             datasets[d.name]["nuisances"] = list(own)
     constraints = {k: pair if pair is None else list(pair) for k, pair in likelihood.constraints.items()}
@@ -100,8 +103,47 @@ def provenance(likelihood: Likelihood, packages: tuple[str, ...], **settings: An
         "units": "TeV^-2",
         "datasets": datasets,
         "fixed": dict(likelihood.fixed),
-        "dependent": {k: dict(v) for k, v in likelihood.dependent.items()},
+        "dependent": {k: _rule(v) for k, v in likelihood.dependent.items()},
         "bounds": {k: list(v) for k, v in likelihood.bounds.items()},
         **({"constraints": constraints, "profiled": profiled} if constraints else {}),
+        **({"sm_chi2": chi2} if (chi2 := sm_chi2(likelihood)) else {}),
         **settings,
     }
+
+
+def checksums(dataset: Dataset) -> dict[str, str]:
+    """Return the SHA-256 of the arrays of a dataset: those of its file, or of a binned dataset as it is."""
+    known = getattr(dataset, "metadata", {}).get("checksums", {})
+    if known or not isinstance(dataset, GaussianDataset):
+        return dict(known)
+    arrays = {
+        "data": dataset.data,
+        "theory": dataset.theory.coefficients,
+        "covariance": dataset.covariance,
+        **({"shifts": dataset.shifts} if dataset.nuisances else {}),
+    }
+    return {k: hashlib.sha256(np.asarray(a, dtype="<f8").tobytes()).hexdigest() for k, a in arrays.items()}
+
+
+def sm_chi2(likelihood: Likelihood) -> dict[str, float]:
+    """Return the chi2 of every binned dataset at the SM by name, what is left out of -2 log L.
+
+    Nuisances are zero there, or at their minimum in a profiled likelihood. "constraints" is the chi2 of their
+    constraints, if it is not zero.
+    """
+    at_sm: Mapping[str, Any] = getattr(likelihood, "_zero", {})
+    chi2 = {
+        d.name: float(d.chi2(np.zeros(len(d.parameters)))) + float(at_sm.get(d.name, 0.0))
+        for d in likelihood.datasets
+        if isinstance(d, GaussianDataset)
+    }
+    pairs = [pair for pair in likelihood.constraints.values() if pair is not None]
+    pulled = sum((centre / error) ** 2 for centre, error in pairs) + float(at_sm.get("constraints", 0.0))
+    return chi2 | ({"constraints": float(pulled)} if chi2 and pulled else {})
+
+
+def _rule(rule: Any) -> Any:
+    """Return a rule of a dependent coefficient as JSON: {name: factor} or [[factor, {name: power}], ...]."""
+    if isinstance(rule, Mapping):
+        return dict(rule)
+    return [[factor, dict(powers)] for factor, powers in rule]

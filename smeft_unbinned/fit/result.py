@@ -1,25 +1,26 @@
-"""FitResult: what a fit found, immutable, saved as JSON and as SMEFiT's fit_results.json."""
+"""FitResult: what a fit found, immutable, as frames, with intervals at any level."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..errors import InputError
-from ..storage import write_text
+from ..errors import InputError, brief
+from . import credible
+from .frozen import protect
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from ..likelihood import Likelihood
+
 IntervalFunction = Callable[[float], pd.DataFrame]
-_MAPPINGS = ("best", "stored_intervals", "provenance")
+KINDS = ("central", "hdi", "union")
+"""Kinds of intervals: the one around the middle, the shortest, and unions of intervals."""
 
 
 def check_level(level: float) -> None:
@@ -30,21 +31,23 @@ def check_level(level: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """The outcome of `minimise` or `sample`; coefficients in TeV^-2, nuisances in their own units.
+    """The outcome of any fit; coefficients in TeV^-2, nuisances in their own units.
 
-    method: "minuit" or "ultranest".
+    method: "minuit", "linear", "laplace", "nuts", "ultranest" or "replicas".
     best: the point of smallest -2 log L, by name; dependent, fixed and profiled parameters included.
     covariance: frame over the `parameters` of the fit: free coefficients, after them free nuisances.
     m2logl: -2 log L at `best`, relative to the SM.
     valid: whether the fit converged; `messages` say what is wrong or worth knowing.
-    samples: posterior samples, one column per parameter (ultranest), or None.
-    logz, logz_error: evidence relative to the SM likelihood (ultranest), or None.
+    samples: posterior samples of equal weight, one column per parameter, or None.
+    logz, logz_error: evidence relative to the SM likelihood, or None.
     stored_intervals: frames with columns lower and upper by level.
     provenance: seeds, versions, dataset checksums, settings.
     nuisances: names of the nuisance parameters in `best`, free, fixed or profiled.
+    minima: a row per distinct minimum, columns `parameters` and m2logl, the lowest first, or None.
+    runcard: the content of the card of the fit, or None.
 
-    The mappings are read-only. A pickled or copied result keeps everything but the means to compute intervals
-    at further levels.
+    Nothing can be changed: mappings are read-only, and every frame that comes out is a copy. A pickled or
+    copied result keeps everything but the means to compute profile intervals at further levels.
     """
 
     method: str
@@ -60,29 +63,25 @@ class FitResult:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     interval_function: IntervalFunction | None = field(default=None, repr=False, compare=False)
     nuisances: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in _MAPPINGS:
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+    minima: pd.DataFrame | None = None
+    runcard: Mapping[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        return {**self.__dict__, **mappings, "interval_function": None}
+        return {**self.__dict__, "interval_function": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.__post_init__()
 
     def __repr__(self) -> str:
-        errors = self.errors
-        values = [f"{n} = {self.best.get(n, np.nan):.4g} ± {errors[n]:.2g}" for n in self.operators]
+        errors, best = self.errors, self.best
+        values = [f"{n} = {best.get(n, np.nan):.4g} ± {errors[n]:.2g}" for n in self.operators]
         shown = values if len(values) <= 8 else [*values[:7], f"... {len(values) - 7} more"]
         return f"FitResult({self.method}, {'valid' if self.valid else 'NOT valid'}; {', '.join(shown)})"
 
     @property
     def operators(self) -> tuple[str, ...]:
         """The free coefficients."""
-        return tuple(name for name in self.covariance.index if name not in self.nuisances)
+        return tuple(name for name in self.parameters if name not in self.nuisances)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -92,153 +91,153 @@ class FitResult:
     @property
     def errors(self) -> pd.Series:
         """Square roots of the diagonal of the covariance."""
-        return pd.Series(np.sqrt(np.diag(self.covariance)), index=self.covariance.index)
+        covariance = self.covariance
+        return pd.Series(np.sqrt(np.diag(covariance)), index=covariance.index)
 
-    def intervals(self, level: float = 0.95) -> pd.DataFrame:
+    @property
+    def correlation(self) -> pd.DataFrame:
+        """The covariance over the errors of both parameters."""
+        errors = self.errors
+        return self.covariance.div(errors, axis=0).div(errors, axis=1)
+
+    def intervals(self, level: float = 0.95, kind: str = "central") -> pd.DataFrame:
         """Return a frame indexed by coefficient with columns lower and upper.
 
-        A sampled result gives equal-tailed credible intervals at any level; a minimised one gives profile
-        (MINOS) intervals: those computed with the fit, and, as long as the result comes from `minimise` and
-        not from a file, any other level too. `attrs["method"]` of the frame says which.
-        Raises InputError for a level outside (0, 1) or not available.
+        kind "central": a linear fit gives the exact normal intervals, any other with samples equal-tailed
+        credible ones, and a minimised one profile intervals: those computed with the fit, and, as long as the
+        result comes from `minimise` and not from a file, any other level too.
+        kind "hdi": the shortest interval that holds the probability; kind "union": where the probability
+        density is highest, several intervals per coefficient if need be, and the index is (name, number).
+        Both need samples, but for unions of profile intervals of fits of one or two coefficients at a time,
+        which are stored with these. `attrs["method"]` of the frame says what the intervals are.
+        Raises InputError for a level outside (0, 1) or not available, and for another kind.
         """
         check_level(level)
-        if self.samples is not None:
-            tail = (1 - level) / 2
-            frame = self.samples.quantile([tail, 1 - tail]).T
-            frame.columns = ["lower", "upper"]
-            frame.attrs["method"] = "equal-tailed credible"
-            return frame
-        for stored, frame in self.stored_intervals.items():
-            if abs(stored - level) < 1e-9:
+        if kind not in KINDS:
+            raise InputError(f"kind is one of {', '.join(KINDS)}, got {brief(kind)}")
+        samples = self.samples
+        if samples is not None and kind == "union":
+            return credible.unions(samples, level)
+        if samples is not None:
+            if self.method == "linear":
+                return self._normal(samples, level)
+            return (credible.central if kind == "central" else credible.highest)(samples, level)
+        if kind == "union" and "unions" in self.provenance:
+            return self._unions(level)
+        if kind != "central":
+            raise InputError(
+                f"{kind} intervals are of a posterior, and method {self.method!r} has no samples; use "
+                "laplace, nuts or ultranest"
+            )
+        stored = self.stored_intervals
+        for known, frame in stored.items():
+            if abs(known - level) < 1e-9:
                 return frame
         if self.interval_function is None:
-            have = ", ".join(f"{x:g}" for x in self.stored_intervals) or "none"
+            have = ", ".join(f"{x:g}" for x in stored) or "none"
             raise InputError(
                 f"intervals at level {level:g} are not in this result (stored: {have}); "
                 "ask for them in minimise(levels=...), or use hesse_intervals()"
             )
         return self.interval_function(level)
 
+    def _unions(self, level: float) -> pd.DataFrame:
+        """Return the unions of profile intervals that were stored with a fit of a few coefficients."""
+        stored = {float(x): rows for x, rows in self.provenance["unions"].items()}
+        for known, rows in stored.items():
+            if abs(known - level) < 1e-9:
+                index = [(name, k) for name, pairs in rows.items() for k in range(len(pairs))]
+                ends = [pair for pairs in rows.values() for pair in pairs]
+                frame = pd.DataFrame(ends, columns=["lower", "upper"], dtype=float)
+                frame.index = pd.MultiIndex.from_tuples(index, names=["name", "interval"])
+                frame.attrs["method"] = "profile likelihood, unions of intervals"
+                return frame
+        have = ", ".join(f"{x:g}" for x in stored)
+        raise InputError(
+            f"unions at level {level:g} are not in this result (stored: {have}); fit with levels="
+        )
+
+    def _normal(self, samples: pd.DataFrame, level: float) -> pd.DataFrame:
+        """Return the normal intervals of all columns: those that depend on others do so linearly."""
+        free, best = list(self.parameters), pd.Series(dict(self.best))
+        covariance = self.covariance.to_numpy()
+        added = self.provenance.get("network", {}).get("covariance")
+        covariance = covariance if added is None else covariance - np.array(added)
+        x, y = (samples[free] - best[free]).to_numpy(), (samples - best[samples.columns]).to_numpy()
+        slopes = np.linalg.lstsq(x, y, rcond=None)[0]  # (p, k), exact but for rounding
+        slopes[:, [samples.columns.get_loc(n) for n in free]] = np.eye(len(free))
+        half = np.sqrt(np.einsum("pk,pq,qk->k", slopes, covariance, slopes).clip(0))
+        half *= float(stats.norm.ppf(0.5 + level / 2))
+        centre = best[samples.columns]
+        frame = pd.DataFrame({"lower": centre - half, "upper": centre + half})
+        frame.attrs["method"] = "exact normal"
+        return frame
+
     def hesse_intervals(self, level: float = 0.95) -> pd.DataFrame:
         """Return the symmetric intervals of the covariance (parabolic approximation)."""
         check_level(level)
-        half = self.errors * float(stats.norm.ppf(0.5 + level / 2))
-        if self.samples is None:
+        half, samples = self.errors * float(stats.norm.ppf(0.5 + level / 2)), self.samples
+        if samples is None or self.method == "linear":
             centre = pd.Series(dict(self.best)).loc[half.index]
         else:
-            centre = self.samples[half.index].mean()
+            centre = samples[half.index].mean()
         frame = pd.DataFrame({"lower": centre - half, "upper": centre + half})
         frame.attrs["method"] = "Hesse"
         return frame
 
+    def table(self, levels: Sequence[float] = (0.68, 0.95), kind: str = "central") -> pd.DataFrame:
+        """Return best values, errors and intervals side by side: free coefficients, then free nuisances.
+
+        kind: "central" or "hdi".
+        """
+        names = list(self.parameters)
+        frame = pd.DataFrame({"best": pd.Series(dict(self.best)).loc[names], "error": self.errors})
+        if kind == "union":
+            raise InputError("a table has one interval per row; use intervals(level, kind='union')")
+        for level in levels:
+            limits, shown = self.intervals(level, kind).loc[names], f"{100 * level:.4g}%"
+            frame[f"{shown} lower"], frame[f"{shown} upper"] = limits["lower"], limits["upper"]
+        return frame
+
+    def with_runcard(self, card: Any) -> FitResult:
+        """Return the result with the content of a Runcard, or of a mapping as read from one."""
+        content = card if isinstance(card, Mapping) else card.content
+        return replace(self, runcard=content)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write JSON, whole or not at all; numbers that are not finite become null."""
-        content = {
-            "kind": "fit result",
-            "format": FORMAT,
-            "method": self.method,
-            "valid": self.valid,
-            "messages": list(self.messages),
-            "best": dict(self.best),
-            "m2logl": self.m2logl,
-            "operators": list(self.operators),
-            "nuisances": list(self.nuisances),
-            "parameters": list(self.parameters),
-            "covariance": self.covariance.to_numpy().tolist(),
-            "intervals": {
-                f"{level:.10g}": {"method": f.attrs.get("method", ""), **f.to_dict("index")}
-                for level, f in self.stored_intervals.items()
-            },
-            "samples": None if self.samples is None else self.samples.to_dict("list"),
-            "logz": self.logz,
-            "logz_error": self.logz_error,
-            "provenance": dict(self.provenance),
-        }
-        write_text(path, json.dumps(_null(content), indent=1, allow_nan=False))
+        from .result_file import write
+
+        write(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FitResult:
         """Read a file written by `save`; raise InputError when it is missing or not one."""
-        try:
-            content = json.loads(Path(path).read_text())
-        except FileNotFoundError:
-            raise InputError(f"no such fit result: {path}") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is not a readable fit result: {error}") from error
-        if not isinstance(content, dict) or content.get("kind") != "fit result":
-            raise InputError(f"{path} is not a fit result of this package; check the path")
-        if content.get("format") != FORMAT:
-            raise InputError(
-                f"{path} has format version {content.get('format')}, this package reads {FORMAT}; "
-                "update smeft-unbinned"
-            )
-        try:
-            return cls._from(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is damaged: {error!r}; make it anew") from error
+        from .result_file import read
 
-    @classmethod
-    def _from(cls, content: dict[str, Any]) -> FitResult:
-        names = content.get("parameters", content["operators"])  # files without nuisances lack the former
-        nuisances = tuple(content.get("nuisances", ()))
-        if [n for n in names if n not in nuisances] != content["operators"]:
-            raise ValueError("operators and parameters do not agree")
-        intervals = {}
-        for level, rows in content["intervals"].items():
-            method = rows.pop("method")
-            intervals[float(level)] = pd.DataFrame.from_dict(
-                rows, orient="index", columns=["lower", "upper"], dtype=float
-            )
-            intervals[float(level)].attrs["method"] = method
-        samples = content["samples"]
-        return cls(
-            method=content["method"],
-            best=dict(content["best"]),
-            covariance=pd.DataFrame(content["covariance"], index=names, columns=names, dtype=float),
-            m2logl=content["m2logl"],
-            valid=content["valid"],
-            messages=tuple(content["messages"]),
-            samples=None if samples is None else pd.DataFrame(samples),
-            logz=content["logz"],
-            logz_error=content["logz_error"],
-            stored_intervals=intervals,
-            provenance=content["provenance"],
-            nuisances=nuisances,
-        )
+        return read(path)
 
     def save_smefit(self, path: str | os.PathLike[str]) -> None:
-        """Write SMEFiT's fit_results.json: samples, logz, max_loglikelihood, best_fit_point, free_parameters.
+        """Write SMEFiT's fit_results.json, see `export.smefit_content`."""
+        from .export import save_smefit
 
-        A minimised result has no posterior: its best point stands as the one sample, and logz is null.
-        Nuisance parameters, which SMEFiT does not know, are left out.
-        """
-        best = {name: value for name, value in self.best.items() if name not in self.nuisances}
-        samples = pd.DataFrame([best]) if self.samples is None else self.samples[list(best)]
-        content = {
-            "samples": samples.to_dict("list"),
-            "logz": self.logz,
-            "max_loglikelihood": -0.5 * self.m2logl,
-            "best_fit_point": best,
-            "free_parameters": list(self.operators),
-        }
-        write_text(path, json.dumps(_null(content), allow_nan=False))
+        save_smefit(self, path)
 
-    def table(self, levels: tuple[float, ...] = (0.68, 0.95)) -> pd.DataFrame:
-        """Return best values, errors and intervals side by side: free coefficients, then free nuisances."""
-        frame = pd.DataFrame(
-            {"best": pd.Series(dict(self.best)).loc[list(self.parameters)], "error": self.errors}
-        )
-        for level in levels:
-            limits = self.intervals(level).loc[list(self.parameters)]
-            frame[f"{level:.0%} lower"], frame[f"{level:.0%} upper"] = limits["lower"], limits["upper"]
-        return frame
+    def to_arviz(self, likelihood: Likelihood | None = None) -> Any:
+        """Return arviz.InferenceData, see `export.to_arviz`."""
+        from .export import to_arviz
+
+        return to_arviz(self, likelihood)
+
+    def to_getdist(self, likelihood: Likelihood | None = None) -> Any:
+        """Return getdist.MCSamples, see `export.to_getdist`."""
+        from .export import to_getdist
+
+        return to_getdist(self, likelihood)
 
 
-def _null(content: Any) -> Any:
-    """Return JSON types with null in place of numbers that JSON does not know."""
-    if isinstance(content, Mapping):
-        return {key: _null(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_null(value) for value in content]
-    return None if isinstance(content, float) and not np.isfinite(content) else content
+protect(
+    FitResult,
+    frames=("covariance", "samples", "minima"),
+    mappings=("best", "stored_intervals", "provenance", "runcard"),
+)

@@ -175,7 +175,7 @@ def test_training_goes_on_from_its_checkpoint(
 
     arguments = ("train", folder / "zh.events", *TRAIN, "-o", tmp_path / "zh.model")
     monkeypatch.setattr(checkpoint, "store", killed)
-    assert run(*arguments).exit_code == 1
+    assert run(*arguments).exit_code == 130
     assert not (tmp_path / "zh.model").exists()
     monkeypatch.undo()
     succeed(*arguments)

@@ -94,8 +94,7 @@ def test_datasets_without_networks_are_refused_before_the_fit(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(fit, "minimise", never)
-    monkeypatch.setattr(fit, "sample", never)
+    monkeypatch.setattr(fit, "fit", never)
     for method in ("minuit", "ultranest"):
         message = refuse(
             "fit", card.parent / "plain.yaml", "--replicas", "--method", method, "-o", tmp_path / "out"

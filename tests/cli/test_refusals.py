@@ -90,7 +90,7 @@ def test_a_folder_below_a_file_is_refused_before_the_work(
         raise AssertionError("the work has begun")
 
     monkeypatch.setattr(compare, "compare", never)
-    monkeypatch.setattr(fit, "minimise", never)
+    monkeypatch.setattr(fit, "fit", never)
     for arguments in (("fit", card), ("compare", events, "--luminosity", 1), ("demo",)):
         assert "is not a folder; choose another" in refuse(*arguments, "-o", card / "x")
     card.write_text(card.read_text() + f"result_path: {card}/x\n")
@@ -101,7 +101,7 @@ def test_a_fit_that_fails_leaves_no_folder(card: Path, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise InputError("no minimum")
 
-    monkeypatch.setattr(fit, "minimise", fail)
+    monkeypatch.setattr(fit, "fit", fail)
     assert "no minimum" in refuse("fit", card)
     assert list(card.parent.iterdir()) == [card]
 

@@ -24,3 +24,5 @@ def test_chi2_equals_smefit(case: str) -> None:
     c = np.array(golden["points"])
     np.testing.assert_allclose(ours.chi2(c), golden["chi2"], rtol=1e-9)
     np.testing.assert_allclose(ours.m2logl(c), ours.chi2(c) - ours.chi2(0 * c[0]), rtol=1e-9, atol=1e-9)
+    for name, values in ours.chi2_by_group(c).items():
+        np.testing.assert_allclose(values, golden["chi2_by_dataset"][name], rtol=1e-9, err_msg=name)

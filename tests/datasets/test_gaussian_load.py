@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from smeft_unbinned.datasets import GaussianDataset, commondata, gaussian_load
+from smeft_unbinned.datasets import GaussianDataset, entries, record
 from smeft_unbinned.errors import InputError
 from smeft_unbinned.likelihood import Likelihood
 
@@ -115,7 +115,7 @@ def test_operators_outside_the_fit_are_zero_and_named(paths: dict[str, Path]) ->
 def test_folders_default_to_the_package_and_to_each_other(
     paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaussian_load, "files", lambda package: paths["data_path"].parent)
+    monkeypatch.setattr(entries, "files", lambda package: paths["data_path"].parent)
     assert len(GaussianDataset.load(["A", "B"])) == 3
     (paths["data_path"] / "A.json").write_text(json.dumps(THEORY_A), encoding="utf-8")
     assert len(GaussianDataset.load("A", data_path=paths["data_path"])) == 2
@@ -268,7 +268,7 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
 def test_huge_and_unreadable_files_are_refused(
     paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commondata, "MAX_BYTES", 100)
+    monkeypatch.setattr(record, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="more than the 100"):
         GaussianDataset.load("A", **paths)
     monkeypatch.undo()

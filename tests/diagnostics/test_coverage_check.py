@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from smeft_unbinned import Events
-from smeft_unbinned.diagnostics import coverage, prepare, toyfits
+from smeft_unbinned.diagnostics import coverage, prepare
 from smeft_unbinned.processes import toy
+from smeft_unbinned.statistics import toyfit
 
 POINTS = np.array([[0.0, 0.0], [0.15, -0.1]])
 
@@ -65,7 +66,7 @@ def test_labels_before_the_detector_make_toys_too() -> None:
 
 
 def test_toys_without_a_fit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toyfits, "STEPS", 1)
+    monkeypatch.setattr(toyfit, "STEPS", 1)
     check = coverage(prepare(known.Known(), known.sample(5000, 1), 500.0, 3), POINTS, toys=10, truth=False)
     assert check.numbers["not_converged"] > 0
     assert check.verdict == "fail"

@@ -16,6 +16,7 @@ from smeft_unbinned import (
     export,
     minimise,
 )
+from smeft_unbinned.fit.profile import Ends
 from smeft_unbinned.polynomial import size
 from smeft_unbinned.processes import toy
 
@@ -133,7 +134,7 @@ def flat(scale: float = 1.0) -> GaussianDataset:
 def test_a_flat_direction_is_reported_and_named(scale: float) -> None:
     fit = minimise(Likelihood([flat(scale)]))
     assert not fit.valid
-    assert any("no dataset constrains the direction" in m and "flat" in m for m in fit.messages)
+    assert any(m.startswith("no dataset constrains cHW - 0.5 cHu: a flat direction") for m in fit.messages)
     text = next(m for m in fit.messages if "flat" in m)
     assert "cHW" in text
     assert "cHu" in text
@@ -156,7 +157,7 @@ def test_purely_quadratic_asimov_data_have_intervals_without_curvature() -> None
     d = UnbinnedDataset("a", ratios, ratios.sum())
     fit = minimise(Likelihood([d]))
     assert fit.valid
-    assert "the curvature vanishes along +1 cHWtil" in fit.messages[0]
+    assert "the curvature vanishes along cHWtil" in fit.messages[0]
     assert fit.covariance.isna().all(axis=None)
     edge = optimize.brentq(lambda x: float(d.m2logl([x])) - stats.chi2(1).ppf(0.95), 0.01, 5)
     np.testing.assert_allclose(fit.intervals(0.95).loc["cHWtil"], [-edge, edge], atol=1e-3)
@@ -252,7 +253,9 @@ def test_equal_minima_are_told() -> None:
 def test_newton_and_minos_find_the_same_ends(make_unbinned, monkeypatch) -> None:
     likelihood = Likelihood([make_unbinned(3)])
     newton = minimise(likelihood).intervals(0.95)
-    monkeypatch.setattr("smeft_unbinned.fit.minuit.interval_end", lambda *arguments: None)
+    nothing = Ends(np.full((6, 3), np.nan), np.zeros(6, dtype=bool))
+    monkeypatch.setattr("smeft_unbinned.fit.intervals.interval_ends", lambda *arguments: nothing)
+    monkeypatch.setattr("smeft_unbinned.fit.intervals.follow", lambda *arguments: None)
     minos = minimise(likelihood).intervals(0.95)
     np.testing.assert_allclose(newton, minos, rtol=2e-3, atol=1e-4)
 

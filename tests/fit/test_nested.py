@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -69,6 +70,17 @@ def test_nothing_is_printed_and_no_logger_is_left_changed(likelihood: Likelihood
     sample(likelihood, nlive=50, frac_remain=0.5, log_dir=tmp_path)
     assert capfd.readouterr() == ("", "")
     assert (logger.level, logger.handlers, logger.filters) == before
+
+
+def test_progress_is_told_in_one_line(likelihood: Likelihood, capfd, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    sample(likelihood, nlive=50, frac_remain=0.5, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(
+        r"nested sampling .*100% [\d,]+ calls, [\d,.]+ calls/s, log Z -?[\d.]+, [\d.]+% remain 0:00:00\s*",
+        err,
+    )
 
 
 def test_provenance_and_intervals(posterior: FitResult) -> None:
@@ -154,6 +166,8 @@ def test_a_folder_that_cannot_be_made_is_refused(likelihood: Likelihood, tmp_pat
         ({"nlive": 0}, "nlive must be positive"),
         ({"frac_remain": 1.0}, "frac_remain between 0 and 1"),
         ({"seed": -1}, "seed between 0 and"),
+        ({"steps": 0, "step_sampler": True}, "steps must be positive"),
+        ({"steps": 4}, "belong to a step sampler"),
     ],
 )
 def test_unusable_settings_are_refused(

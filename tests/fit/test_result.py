@@ -180,3 +180,94 @@ def test_a_result_is_read_only_hashable_and_short_in_print(fit: FitResult, poste
     many = [f"c{i}" for i in range(20)]
     big = replace(posterior, best=dict.fromkeys(many, 0.1), covariance=pd.DataFrame(np.eye(20), many, many))
     assert "... 13 more" in repr(big)
+
+
+def test_frames_and_mappings_that_come_out_change_nothing(fit: FitResult, posterior: FitResult) -> None:
+    minima = pd.DataFrame({"cHW": [1.0, 2.0], "cHu": [0.0, 0.0], "m2logl": [-3.0, -1.0]})
+    card = {"coefficients": {"cHW": {"min": -1}}}
+    kept = replace(posterior, minima=minima, runcard=card, stored_intervals=fit.stored_intervals)
+    before = copy.deepcopy(kept)
+    minima.loc[0, "cHW"] = card["coefficients"]["cHW"]["min"] = 99.0  # what was given
+    for name in ("covariance", "samples", "minima"):
+        frame = getattr(kept, name)
+        frame.iloc[0, 0] = 99.0
+        frame["new"] = 0.0
+    limits = kept.stored_intervals[0.95]
+    limits.iloc[0, 0] = 99.0
+    kept.runcard["coefficients"]["cHW"]["min"] = 99.0  # type: ignore[index]
+    for name in ("best", "provenance", "runcard", "stored_intervals"):
+        with pytest.raises(TypeError):
+            getattr(kept, name)["x"] = 0.0
+        with pytest.raises(FrozenInstanceError):
+            setattr(kept, name, {})
+    assert_same(kept, before)
+    for name in ("covariance", "samples", "minima"):
+        pd.testing.assert_frame_equal(getattr(kept, name), getattr(before, name))
+    assert kept.runcard == {"coefficients": {"cHW": {"min": -1}}}
+    assert kept.minima.loc[0, "cHW"] == 1.0
+
+
+def test_stored_intervals_that_come_out_change_nothing(fit: FitResult) -> None:
+    before = fit.intervals(0.95)
+    limits = fit.intervals(0.95)
+    limits.iloc[0, 0] = 99.0
+    pd.testing.assert_frame_equal(fit.intervals(0.95), before)
+
+
+def test_minima_and_the_card_are_saved_and_old_files_have_none(posterior: FitResult, tmp_path: Path) -> None:
+    minima = pd.DataFrame({"cHW": [1.0, 2.0], "cHu": [0.0, np.nan], "m2logl": [-3.0, -1.0]})
+    card = {"datasets": [{"name": "zh"}], "nlive": 100}
+    result = replace(posterior, minima=minima, samples=None).with_runcard(card)
+    result.save(tmp_path / "fit.json")
+    loaded = FitResult.load(tmp_path / "fit.json")
+    pd.testing.assert_frame_equal(loaded.minima, minima)
+    assert loaded.runcard == card
+    content = json.loads((tmp_path / "fit.json").read_text())
+    del content["minima"], content["runcard"]
+    (tmp_path / "fit.json").write_text(json.dumps(content))
+    old = FitResult.load(tmp_path / "fit.json")
+    assert old.minima is None
+    assert old.runcard is None
+
+
+def test_the_correlation_is_that_of_the_covariance(posterior: FitResult) -> None:
+    expected = np.corrcoef(posterior.samples[["cHW", "cHu"]].T)
+    np.testing.assert_allclose(posterior.correlation, expected, rtol=1e-12)
+    assert list(posterior.correlation.index) == list(posterior.correlation.columns) == ["cHW", "cHu"]
+
+
+def test_linear_intervals_are_exact_and_those_of_combinations_too() -> None:
+    names, best = ["a", "b"], {"a": 1.0, "b": -2.0, "fixed": 0.3}
+    covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
+    rng = np.random.default_rng(3)
+    samples = pd.DataFrame(rng.multivariate_normal([1, -2], covariance, size=50), columns=names)
+    samples["sum"], samples["fixed"] = 2 * samples["a"] + samples["b"] + 1.0, 0.3
+    result = FitResult(
+        method="linear",
+        best={**best, "sum": 1.0},
+        covariance=pd.DataFrame(covariance, names, names),
+        m2logl=-1.0,
+        valid=True,
+        samples=samples,
+    )
+    variance = {"a": 1.0, "b": 2.0, "sum": 4 * 1.0 + 2.0 + 2 * 2 * 0.6, "fixed": 0.0}
+    for level in (0.5, 0.95):
+        for kind in ("central", "hdi"):
+            frame = result.intervals(level, kind)
+            for name, v in variance.items():
+                expected = stats.norm(result.best[name], max(np.sqrt(v), 1e-300)).interval(level)
+                np.testing.assert_allclose(frame.loc[name], expected, rtol=1e-9, atol=1e-9)
+    assert frame.attrs["method"] == "exact normal"
+    np.testing.assert_allclose(result.hesse_intervals(0.95), result.intervals(0.95).loc[names])
+
+
+def test_an_unknown_kind_and_a_posterior_of_a_minimum_are_refused(
+    fit: FitResult, posterior: FitResult
+) -> None:
+    with pytest.raises(InputError, match="kind is one of central, hdi, union, got 'wide'"):
+        posterior.intervals(0.9, "wide")
+    for kind in ("hdi", "union"):
+        with pytest.raises(InputError, match="of a posterior, and method 'minuit' has no samples"):
+            fit.intervals(0.9, kind)
+    with pytest.raises(InputError, match="a table has one interval per row"):
+        posterior.table(kind="union")

@@ -1,0 +1,87 @@
+"""The method for a likelihood: the exact solution, importance sampling, nested sampling, or gradients."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from ..errors import InputError, brief
+from ..likelihood import Likelihood
+from .box import all_bounds
+from .laplace import laplace
+from .linear import CUTS, is_quadratic, solve
+from .minuit import minimise
+from .nested import sample
+from .nuts import nuts
+from .result import FitResult
+
+MANY = 30
+"""Parameters above which gradients are worth more than the evidence."""
+
+
+def auto(
+    likelihood: Likelihood,
+    *,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    nlive: int = 400,
+    seed: int = 0,
+    progress: bool = False,
+    log_dir: str | os.PathLike[str] | None = None,
+    prefer: Literal["posterior", "best fit"] = "posterior",
+) -> FitResult:
+    """Fit with the cheapest method that is right for the likelihood, and say which and why.
+
+    Posterior: the exact solution (`solve`) where -2 log L is quadratic and the prior box does not cut into
+    it; else importance sampling (`laplace`) if its effective sample size is good; else `nuts` for more than
+    30 parameters where jax and blackjax are installed; else nested sampling (`sample`).
+    Best fit: `solve` where -2 log L is quadratic, else `minimise`.
+
+    bounds, seed, progress: as in these functions; nlive, log_dir: of nested sampling.
+    The reason is the first of `messages`, and `provenance["choice"]` lists the methods tried.
+    Raises InputError as the method that is chosen.
+    """
+    if prefer not in ("posterior", "best fit"):
+        raise InputError(f"prefer is 'posterior' or 'best fit', got {brief(prefer)}")
+    ranges = all_bounds(likelihood, bounds)
+    tried: list[str] = []
+    if is_quadratic(likelihood):
+        result = solve(likelihood, seed=seed, bounds=ranges)
+        cut = next((m for m in result.messages if m.startswith(CUTS)), None)
+        if cut is None or prefer == "best fit":
+            return _said(result, tried, "-2 log L is quadratic in all parameters")
+        tried.append(f"linear: {cut}")
+    if prefer == "best fit":
+        return _said(minimise(likelihood), tried, "-2 log L is not quadratic, and a best fit was asked for")
+    try:
+        result = laplace(likelihood, bounds=ranges, seed=seed, progress=progress)
+        ess, draws = result.provenance["ess"], result.provenance["draws"]
+        if result.valid:
+            near = f"the posterior is near the Gaussians of its minima: effective {ess:.0f} of {draws} draws"
+            return _said(result, tried, near)
+        tried.append(f"laplace: {result.messages[0]}")
+    except InputError as error:
+        tried.append(f"laplace: {error}")
+    many = len(likelihood.parameters)
+    if many > MANY and all(importlib.util.find_spec(m) is not None for m in ("jax", "blackjax")):
+        result = nuts(likelihood, bounds=ranges, seed=seed, progress=progress)
+        return _said(result, tried, f"{many} parameters, and importance sampling is not enough")
+    folder = None if log_dir is None else Path(log_dir)
+    result = sample(likelihood, bounds=ranges, nlive=nlive, seed=seed, log_dir=folder, progress=progress)
+    why = f"importance sampling is not enough for {many} parameters"
+    if many > MANY:
+        why += "; NUTS would be faster: pip install 'smeft-unbinned[nuts]'"
+    return _said(result, tried, why)
+
+
+def _said(result: FitResult, tried: list[str], reason: str) -> FitResult:
+    """Return the result with the reason of the choice in front of its messages and in its provenance."""
+    choice = {"method": result.method, "reason": reason, "tried": tried}
+    return replace(
+        result,
+        messages=(f"{result.method} chosen: {reason}", *result.messages),
+        provenance={**result.provenance, "choice": choice},
+    )

@@ -1,0 +1,109 @@
+"""Files of a FitResult: readable JSON, format 1; later keys may be missing in older files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..storage import write_text
+from .result import FitResult
+
+FORMAT = 1
+
+
+def write(result: FitResult, path: str | os.PathLike[str]) -> None:
+    """Write a result, whole or not at all; numbers that are not finite become null."""
+    samples, minima, runcard = result.samples, result.minima, result.runcard
+    content = {
+        "kind": "fit result",
+        "format": FORMAT,
+        "method": result.method,
+        "valid": result.valid,
+        "messages": list(result.messages),
+        "best": dict(result.best),
+        "m2logl": result.m2logl,
+        "operators": list(result.operators),
+        "nuisances": list(result.nuisances),
+        "parameters": list(result.parameters),
+        "covariance": result.covariance.to_numpy().tolist(),
+        "intervals": {
+            f"{level:.10g}": {"method": f.attrs.get("method", ""), **f.to_dict("index")}
+            for level, f in result.stored_intervals.items()
+        },
+        "minima": None if minima is None else minima.to_dict("list"),
+        "samples": None if samples is None else samples.to_dict("list"),
+        "logz": result.logz,
+        "logz_error": result.logz_error,
+        "provenance": dict(result.provenance),
+        "runcard": None if runcard is None else dict(runcard),
+    }
+    write_text(path, json.dumps(finite_or_null(content), indent=1, allow_nan=False))
+
+
+def read(path: str | os.PathLike[str]) -> FitResult:
+    """Read a file written by `write`; raise InputError when it is missing or not one."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no such fit result: {path}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable fit result: {error}") from error
+    if not isinstance(content, dict) or content.get("kind") != "fit result":
+        raise InputError(f"{path} is not a fit result of this package; check the path")
+    if content.get("format") != FORMAT:
+        raise InputError(
+            f"{path} has format version {content.get('format')}, this package reads {FORMAT}; "
+            "update smeft-unbinned"
+        )
+    try:
+        return _from(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged: {error!r}; make it anew") from error
+
+
+def _from(content: dict[str, Any]) -> FitResult:
+    names = content.get("parameters", content["operators"])  # files without nuisances lack the former
+    nuisances = tuple(content.get("nuisances", ()))
+    if [n for n in names if n not in nuisances] != content["operators"]:
+        raise ValueError("operators and parameters do not agree")
+    intervals = {}
+    for level, rows in content["intervals"].items():
+        method = rows.pop("method")
+        frame = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"], dtype=float)
+        frame.attrs["method"] = method
+        intervals[float(level)] = frame
+    samples, minima = content["samples"], content.get("minima")
+    return FitResult(
+        method=content["method"],
+        best=dict(content["best"]),
+        covariance=pd.DataFrame(content["covariance"], index=names, columns=names, dtype=float),
+        m2logl=content["m2logl"],
+        valid=content["valid"],
+        messages=tuple(content["messages"]),
+        samples=None if samples is None else pd.DataFrame(samples),
+        logz=content["logz"],
+        logz_error=content["logz_error"],
+        stored_intervals=intervals,
+        provenance=content["provenance"],
+        nuisances=nuisances,
+        minima=None if minima is None else pd.DataFrame(minima, dtype=float),
+        runcard=content.get("runcard"),
+    )
+
+
+def finite_or_null(content: Any) -> Any:
+    """Return JSON types with null in place of numbers that JSON does not know; numpy's become Python's."""
+    if isinstance(content, Mapping):
+        return {key: finite_or_null(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite_or_null(value) for value in content]
+    if isinstance(content, np.generic):
+        content = content.item()
+    return None if isinstance(content, float) and not np.isfinite(content) else content
