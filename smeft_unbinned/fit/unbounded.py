@@ -1,10 +1,9 @@
 """Coordinates for gradient-based sampling: without bounds, and near a standard normal posterior.
 
-A parameter whose range (l, h) is near is c = l + (h - l)/(1 + exp(-v)), any other is c = v: a range that is far
-away is never met, and where coefficients are strongly correlated bent coordinates make them harder to sample.
-The sampler sees z with
-v = centre + root z, where root root^T is the covariance of v at the minimum. A range counts there as a
-Gaussian of its variance (h - l)^2/12, so that directions which only the ranges confine have a scale too.
+A parameter whose range (l, h) is near is c = l + (h - l)/(1 + exp(-v)), any other is c = v: a range that is
+far away is never met, and bent coordinates make correlated coefficients harder to sample. The sampler
+sees z with v = centre + root z, where root root^T is the covariance of v at the minimum. A range counts there
+as a Gaussian of its variance (h - l)^2/12: directions which only the ranges confine have a scale too.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ _LEAST = 1e-12
 class Coordinates:
     """The map from z (..., p) to parameters c (..., p).
 
-    lower, upper: (p,), infinite where there is no range, or a far one. centre: (p,), root: (p, p), lower triangular.
+    lower, upper: (p,), infinite where there is no range, or a far one.
+    centre: (p,), root: (p, p), lower triangular.
     """
 
     lower: np.ndarray

@@ -154,7 +154,7 @@ def test_no_curvature_is_refused() -> None:
     form = Polynomial(["a"], [[1.0, 0.0, 1.0]])
     d = GaussianDataset("g", [1.0], form, [[0.04]], basis="warsaw")
     with pytest.raises(InputError, match=r"no positive curvature at its minimum.*use sample or nuts"):
-        laplace(Likelihood([d]))
+        laplace(Likelihood([d], bounds={"a": (-3.0, 3.0)}))
 
 
 @pytest.mark.parametrize("options", [{"n_samples": 0}, {"draws": 5}, {"seed": -1}, {"bounds": {"x": (0, 1)}}])

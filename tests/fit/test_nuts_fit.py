@@ -115,6 +115,8 @@ def test_without_ranges_the_coordinates_whiten() -> None:
     a = np.random.default_rng(1).normal(size=(6, 4))
     hessian = 2 * a.T @ a
     none = np.full(4, np.inf)
+    far = Coordinates.at(np.full(4, -1e3), np.full(4, 1e3), np.arange(4.0), hessian)
+    assert not far.bounded.any()
     place = Coordinates.at(-none, none, np.arange(4.0), hessian)
     np.testing.assert_allclose(place.root.T @ (hessian / 2) @ place.root, np.eye(4), atol=1e-10)
     np.testing.assert_allclose(place.forward(np.zeros(4))[0], np.arange(4.0))
