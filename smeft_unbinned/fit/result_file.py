@@ -44,7 +44,8 @@ def write(result: FitResult, path: str | os.PathLike[str]) -> None:
         "provenance": dict(result.provenance),
         "runcard": None if runcard is None else dict(runcard),
     }
-    write_text(path, json.dumps(finite_or_null(content), indent=1, allow_nan=False))
+    lines = (f"{json.dumps(k)}: {json.dumps(finite_or_null(v), allow_nan=False)}" for k, v in content.items())
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def read(path: str | os.PathLike[str]) -> FitResult:
@@ -102,8 +103,18 @@ def finite_or_null(content: Any) -> Any:
     """Return JSON types with null in place of numbers that JSON does not know; numpy's become Python's."""
     if isinstance(content, Mapping):
         return {key: finite_or_null(value) for key, value in content.items()}
+    if isinstance(content, list) and content and type(content[0]) is float and _finite(content):
+        return content
     if isinstance(content, (list, tuple)):
         return [finite_or_null(value) for value in content]
     if isinstance(content, np.generic):
         content = content.item()
     return None if isinstance(content, float) and not np.isfinite(content) else content
+
+
+def _finite(numbers: list[Any]) -> bool:
+    """Whether a list holds finite numbers alone, such as a long column of samples."""
+    try:
+        return bool(np.isfinite(np.asarray(numbers, dtype=float)).all())
+    except (TypeError, ValueError):
+        return False
