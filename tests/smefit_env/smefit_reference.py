@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def smefit_chi2(card: dict[str, Any], c: np.ndarray, loaded: Any = None) -> tupl
 
 def every_dataset(quadratic: bool = True) -> dict[str, Any]:
     """Return the card of all datasets at their best order in all coefficients of the global fit."""
-    from benchmarks.global_fit.cards import COEFFICIENTS, entries
+    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "global_fit"))
+    from cards import COEFFICIENTS, entries
 
     return {**BASE, "datasets": entries(), "operators": tuple(sorted(COEFFICIENTS)), "use_quad": quadratic}
