@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -116,8 +117,8 @@ def test_a_minimum_that_is_missed_is_seen_in_the_weights(monkeypatch: pytest.Mon
     def one(likelihood: Likelihood, **options: object) -> object:
         return replace(minimise(likelihood, levels=()), minima=None)
 
-    monkeypatch.setattr("smeft_unbinned.fit.laplace.minimise", one)
-    monkeypatch.setattr("smeft_unbinned.fit.laplace.ROUNDS", 1)
+    monkeypatch.setattr(sys.modules[laplace.__module__], "minimise", one)
+    monkeypatch.setattr(sys.modules[laplace.__module__], "ROUNDS", 1)
     result = laplace(likelihood, n_samples=5_000, seed=1)
     assert not result.valid
     assert "importance sampling is poor: effective sample size" in result.messages[0]
@@ -130,7 +131,7 @@ def test_adaptation_repairs_a_poor_start(make_linear, monkeypatch: pytest.Monkey
     exact = solve(likelihood)
     off = np.array([exact.best[n] for n in exact.parameters]) + 2 * exact.errors.to_numpy()
     wrong = Proposal.around(off[None], 0.25 * exact.covariance.to_numpy()[None], np.ones(1))
-    monkeypatch.setattr("smeft_unbinned.fit.laplace.start", lambda *arguments: wrong)
+    monkeypatch.setattr(sys.modules[laplace.__module__], "start", lambda *arguments: wrong)
     result = laplace(likelihood, seed=1)
     first, *later = result.provenance["rounds"]
     assert first < 0.1 * result.provenance["draws"]
