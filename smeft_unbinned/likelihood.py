@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from array_api_compat import is_numpy_array
 
 from . import curves
-from .constraints import ConstraintTerm, check_bounds, check_constraints
+from .constraints import Constraint, ConstraintTerm, check_bounds, check_constraints
 from .datasets.protocol import Dataset, nuisances_of
 from .errors import InputError, NonPositiveRatio, brief, nearest
 from .maps import Evolution, Rows, check_evolution, coefficients_of
@@ -182,7 +183,11 @@ class Likelihood:
             raise InputError("no free coefficient is left to fit")
 
     def _with(
-        self, datasets: Sequence[Dataset], operators: Sequence[str], dependent: Mapping[str, Rule]
+        self,
+        datasets: Sequence[Dataset],
+        operators: Sequence[str],
+        dependent: Mapping[str, Rule],
+        constraints: Mapping[str, Constraint | None],
     ) -> Likelihood:
         rules = {other for rule in dependent.values() for other in names_in(rule)}
         used = {
@@ -195,7 +200,7 @@ class Likelihood:
             fixed={n: x for n, x in self.fixed.items() if n in used},
             dependent=dependent,
             bounds={n: b for n, b in self.bounds.items() if n in operators or n in self.nuisances},
-            constraints=self.constraints,
+            constraints=constraints,
             strict=self.strict,
             evolution=self.evolution,
         )
@@ -214,15 +219,32 @@ class Likelihood:
             name: compact({m: f for m, f in terms.items() if all(free in operators for free, _ in m)})
             for name, terms in self._resolved.items()
         }
-        return self._with(self.datasets, operators, dependent)
+        return self._with(self.datasets, operators, dependent, self.constraints)
 
-    def with_datasets(self, datasets: Sequence[Dataset]) -> Likelihood:
-        """Return the likelihood of other data in the same parameters, rules, bounds and constraints.
+    def with_datasets(
+        self, datasets: Sequence[Dataset], constraints: Mapping[str, Constraint | None] | None = None
+    ) -> Likelihood:
+        """Return the likelihood of other data in the same parameters, rules and bounds.
 
         datasets: with the nuisances of those here between them. A dataset that is to see evolved
             coefficients has the name of the one that it replaces.
+        constraints: of all nuisances, default those here.
         """
-        return self._with(datasets, self.operators, self.dependent)
+        return self._with(
+            datasets, self.operators, self.dependent, self.constraints if constraints is None else constraints
+        )
+
+    def jacobians(self, c: Point) -> dict[str, np.ndarray]:
+        """Return by dataset the derivatives of its own parameters by those of the likelihood, (k, p) each.
+
+        c: one point.
+        """
+        point, p = np.asarray(as_point(c, self.parameters), dtype=float), len(self.parameters)
+        bend = None if self._curves is None else np.asarray(self._curves.jacobian(point))
+        return {
+            d.name: np.asarray(a[:, :p] if bend is None else a[:, :p] + a[:, p:] @ bend)
+            for d, (a, _) in zip(self.datasets, self._maps, strict=False)
+        }
 
     def conditional(self) -> Likelihood:
         """Return a likelihood that differs by a function of the coefficients alone, if possible a fast one.

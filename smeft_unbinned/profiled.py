@@ -8,12 +8,13 @@ q_cc - q_ct q_tt^-1 q_tc.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_jax_array
 
+from .constraints import Constraint
 from .datasets.protocol import Dataset
 from .errors import InputError
 from .likelihood import Likelihood
@@ -95,9 +96,11 @@ class ProfiledLikelihood(Likelihood):
         """Return the likelihood in which of the free coefficients just these vary and the others are zero."""
         return self.joint.only(operators).profiled()
 
-    def with_datasets(self, datasets: Sequence[Dataset]) -> ProfiledLikelihood:
+    def with_datasets(
+        self, datasets: Sequence[Dataset], constraints: Mapping[str, Constraint | None] | None = None
+    ) -> ProfiledLikelihood:
         """Return the profiled likelihood of other data in the same parameters, rules and constraints."""
-        return self.joint.with_datasets(datasets).profiled()
+        return self.joint.with_datasets(datasets, constraints).profiled()
 
     def profiled(self) -> ProfiledLikelihood:
         """Return the likelihood itself."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..directions import echelon, in_words
 from ..errors import InputError
 from ..likelihood import Likelihood
 from .trust import quiet
@@ -23,33 +24,13 @@ def words(direction: np.ndarray, names: Sequence[str], unit: np.ndarray) -> str:
 
     unit: steps (n,) of single parameters that count alike.
     """
-    size = np.abs(direction / unit)
-    size = np.round(size / size.max(), 6)  # those of equal size stay in order
-    order = [k for k in np.argsort(-size, kind="stable") if size[k] > _SMALL]
-    lead = direction[order[0]]
-    text = str(names[order[0]])
-    for k in order[1:]:
-        factor = direction[k] / lead
-        number = "" if abs(abs(factor) - 1) < 5e-3 else f"{abs(factor):.2g} "
-        text += f" {'-' if factor < 0 else '+'} {number}{names[k]}"
-    return text
+    lead = direction[np.argmax(np.round(np.abs(direction / unit) / np.abs(direction / unit).max(), 6))]
+    return in_words(direction * np.sign(lead), names, _SMALL, None, unit)
 
 
 def simple(vectors: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return a basis (n, k) of the same space with as many zeros as elimination gives.
-
-    vectors: (n, k). Without this, the eigenvectors of a space of several dimensions mix all of it.
-    """
-    rows = (vectors / unit[:, None]).T.copy()
-    for k in range(len(rows)):
-        rest = np.abs(rows[k:])
-        r, column = np.unravel_index(int(np.argmax(rest)), rest.shape)
-        rows[[k, k + r]] = rows[[k + r, k]]
-        rows[k] /= rows[k, column]
-        for other in range(len(rows)):
-            if other != k:
-                rows[other] -= rows[other, column] * rows[k]
-    return np.asarray(rows.T * unit[:, None])
+    """Return a basis (n, k) of the same space with as many zeros as elimination gives; vectors: (n, k)."""
+    return np.asarray(echelon((vectors / unit[:, None]).T).T * unit[:, None])
 
 
 def without_curvature(hessian: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from rich.progress import Progress
 
 from ..errors import InputError
@@ -22,8 +21,9 @@ from .box import all_bounds, inside, log_volume, make_prior
 from .minuit import minimise
 from .prior import Prior
 from .proposal import Proposal, effective_size, resample, tail_shape
-from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
+from .provenance import counters, provenance
 from .result import FitResult
+from .sampled import OUTSIDE, sampled
 
 NEAR = 40.0
 """Rise of -2 log L up to which a minimum gets a component of the proposal."""
@@ -238,25 +238,18 @@ def _result(
         )
     best = np.array([fit.best[name] for name in names])
     if not bool(inside(prior, best)):
-        messages.append("the minimum of -2 log L lies outside of the prior box")
+        messages.append(OUTSIDE)
         best = used.best
-    if cut := prior.cut(free):
-        messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
-    if count := likelihood.non_positive(best):
-        messages.append(f"{count} events have a ratio that is not positive at the best point")
-    values = {k: float(v) for k, v in likelihood.coefficients(best).items()}
-    frame = pd.DataFrame(covariance, index=names, columns=names)
-    errors = pd.Series(np.sqrt(np.diag(frame)), index=frame.index)
-    return FitResult(
-        method="laplace",
-        best=values,
-        covariance=frame,
-        m2logl=float(likelihood.m2logl(best)),
+    return sampled(
+        likelihood,
+        "laplace",
+        free,
+        best,
+        covariance,
+        cut=prior.cut(free),
+        messages=messages,
+        before=before,
         valid=fit.valid and not poor,
-        messages=(
-            *messages, *pulls(likelihood, values, errors), *met(likelihood, before), *caveats(likelihood)
-        ),
-        samples=pd.DataFrame({k: np.asarray(v) for k, v in likelihood.coefficients(free).items()}),
         logz=used.log_mean + target.offset,
         logz_error=float(np.sqrt(max(1.0 / used.ess - 1.0 / n, 0.0))),
         minima=fit.minima,
@@ -265,5 +258,4 @@ def _result(
             ess=used.ess, pareto_k=shape, rounds=[r.ess for r in rounds],
             ncall=sum(r.calls for r in rounds), prior=prior.record(),
         ),
-        nuisances=tuple(name for name in nuisances_in(likelihood) if name in values),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..likelihood import Likelihood
 from ..polynomial import Array
 from .networks import ReplicaLikelihood
-from .profile import HALVINGS, LONGEST, OVERSHOOT, STEPS
+from .profile import HALVINGS, LONGEST, OVERSHOOT, STEPS, solve_each
 
 Floats = NDArray[Any]
 _CLOSE = 1e-5
@@ -104,7 +104,7 @@ def _solve_ends(
         residual, jacobian = slope.copy(), curvature.copy()
         residual[k, j] = function.m2logl(at) - (lowest + delta)[open_]
         jacobian[k, j] = slope
-        step = _solve(jacobian, residual)
+        step = solve_each(jacobian, residual)
         length = np.abs(step / errors[open_]).max(axis=1)
         finite = np.isfinite(length)
         y[open_[finite]] -= (step * np.minimum(1.0, LONGEST / np.maximum(length, 1e-300))[:, None])[finite]
@@ -118,15 +118,3 @@ def _solve_ends(
         if not open_.size:
             break
     return found
-
-
-def _solve(matrices: Floats, vectors: Floats) -> Floats:
-    """Return the solutions (K, p) of linear systems, NaN for a singular one."""
-    try:
-        return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
-    except np.linalg.LinAlgError:
-        if len(matrices) == 1:
-            return np.full_like(vectors, np.nan)
-        half = len(matrices) // 2
-        parts = [_solve(matrices[part], vectors[part]) for part in (slice(half), slice(half, None))]
-        return np.concatenate(parts)

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError, require
 from ..likelihood import Likelihood
@@ -19,8 +18,9 @@ from .box import all_bounds, inside, make_prior
 from .chains import Run, run_chains, split_rhat
 from .minuit import minimise
 from .prior import Prior
-from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
+from .provenance import counters, provenance
 from .result import FitResult
+from .sampled import OUTSIDE, sampled
 from .unbounded import Coordinates
 
 GOOD_RHAT, WORST_RHAT = 1.01, 1.05
@@ -140,25 +140,18 @@ def _result(
         messages.append(f"{run.divergences} steps diverged, {share:.1%} of all; raise warmup")
     best = np.array([fit.best[n] for n in names])
     if not allowed:
-        messages.append("the minimum of -2 log L lies outside of the prior box")
+        messages.append(OUTSIDE)
         best = free[np.argmin(np.asarray(likelihood.m2logl(free)))]
-    if where := cut(free):
-        messages.append(f"the prior box cuts into the posterior of {', '.join(where)}; widen its range")
-    if count := likelihood.non_positive(best):
-        messages.append(f"{count} events have a ratio that is not positive at the best point")
-    values = {k: float(v) for k, v in likelihood.coefficients(best).items()}
-    frame = pd.DataFrame(np.atleast_2d(np.cov(free.T)), index=names, columns=names)
-    errors = pd.Series(np.sqrt(np.diag(frame)), index=frame.index)
-    return FitResult(
-        method="nuts",
-        best=values,
-        covariance=frame,
-        m2logl=float(likelihood.m2logl(best)),
+    return sampled(
+        likelihood,
+        "nuts",
+        free,
+        best,
+        np.atleast_2d(np.cov(free.T)),
+        cut=cut(free),
+        messages=messages,
+        before=before,
         valid=bool(valid),
-        messages=(
-            *messages, *pulls(likelihood, values, errors), *met(likelihood, before), *caveats(likelihood)
-        ),
-        samples=pd.DataFrame({k: np.asarray(v) for k, v in likelihood.coefficients(free).items()}),
         minima=fit.minima,
         provenance=provenance(
             likelihood, ("blackjax", "jax", "numpy"), **settings, n_samples=n_samples,
@@ -167,5 +160,4 @@ def _result(
             divergences=run.divergences, gradients=run.gradients, step_sizes=run.step_sizes,
             prior=prior_record,
         ),
-        nuisances=tuple(n for n in nuisances_in(likelihood) if n in values),
     )  # fmt: skip

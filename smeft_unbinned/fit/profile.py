@@ -132,7 +132,7 @@ def _newton(
             residual, jacobian = slope.copy(), curvature.copy()
             residual[rows, j] = chunked(function.values, at, 1024) - target[open_]
             jacobian[rows, j] = slope
-            step = _solve(jacobian, residual)
+            step = solve_each(jacobian, residual)
             length = np.abs(step / errors[open_]).max(axis=1)
             finite = np.isfinite(length)
             y[open_] = at - step * np.minimum(1.0, LONGEST / np.maximum(length, 1e-300))[:, None]
@@ -160,7 +160,7 @@ def _tangent(curvature: np.ndarray, i: int) -> np.ndarray | None:
     return tangent
 
 
-def _solve(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def solve_each(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Return the solutions (K, n) of linear systems, NaN for a singular one."""
     if not len(matrices):
         return vectors
@@ -170,7 +170,7 @@ def _solve(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         if len(matrices) == 1:
             return np.full_like(vectors, np.nan)
         half = len(matrices) // 2
-        return np.concatenate([_solve(matrices[k], vectors[k]) for k in (slice(half), slice(half, None))])
+        return np.concatenate([solve_each(matrices[k], vectors[k]) for k in (slice(half), slice(half, None))])
 
 
 def conditional(function: Scaled, covariance: np.ndarray, i: int, at: np.ndarray) -> Affine:

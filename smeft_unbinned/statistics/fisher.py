@@ -22,11 +22,12 @@ import pandas as pd
 from ..datasets import GaussianDataset, PoissonDataset, UnbinnedDataset
 from ..datasets.extended import ExtendedTerm
 from ..datasets.resampling import information
+from ..directions import in_words
 from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import Point
-from .flat import FLAT, free_directions, in_units, in_words, spectrum
-from .parts import by_name, full_point, groups, jacobians, joint_of, unique
+from .flat import FLAT, free_directions, in_units, spectrum
+from .parts import by_name, full_point, groups, joint_of, unique
 
 SPLITS = ("additive", "conditional")
 CONSTRAINTS = "constraints"
@@ -187,7 +188,7 @@ def fisher(
     base = None if reference is None else joint.dataset_points(full_point(likelihood, reference))
     named: list[tuple[str, np.ndarray]] = []
     total = np.zeros((len(joint.parameters), len(joint.parameters)))
-    for d, jacobian in zip(joint.datasets, jacobians(joint, point), strict=True):
+    for d, jacobian in zip(joint.datasets, joint.jacobians(point).values(), strict=True):
         place = np.asarray(places[d.name])
         whole, own = _dataset(d, place, None if base is None else np.asarray(base[d.name]), split)
         total += jacobian.T @ whole @ jacobian

@@ -1,10 +1,10 @@
-"""Principal directions of an information matrix, and the directions that it leaves free, in words."""
+"""Principal directions of an information matrix, and the directions that it leaves free."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+
+from ..directions import echelon
 
 FLAT = 1e-10
 """Eigenvalue of the information, in units of its diagonal, at which a direction counts as flat."""
@@ -41,35 +41,7 @@ def free_directions(matrix: np.ndarray) -> np.ndarray:
     It is reduced to echelon form, so that each direction has few components, the largest of them one.
     """
     d, values, vectors = in_units(matrix)
-    found = _echelon(vectors[:, values <= FLAT].T)
+    found = echelon(vectors[:, values <= FLAT].T)
     found[np.abs(found) < ROUNDING] = 0.0
     found /= d
     return np.array([row / row[np.argmax(np.abs(row))] for row in found]).reshape(found.shape)
-
-
-def _echelon(rows: np.ndarray) -> np.ndarray:
-    """Return the reduced echelon form, pivots where entries are largest."""
-    rows = rows.copy()
-    for i in range(len(rows)):
-        rows[i:] /= np.abs(rows[i:]).max(axis=1, keepdims=True)
-        k, j = divmod(int(np.argmax(np.abs(rows[i:]))), rows.shape[1])
-        rows[[i, i + k]] = rows[[i + k, i]]
-        rows[i] /= rows[i, j]
-        others = np.arange(len(rows)) != i
-        rows[others] -= np.outer(rows[others, j], rows[i])
-    return rows
-
-
-def in_words(direction: np.ndarray, names: Sequence[str], least: float = 0.02, most: int = 8) -> str:
-    """Return a direction (n,) as text, "OpQM + 0.3 O3pQ3": components above a fraction of the largest."""
-    size = np.abs(direction)
-    order = [i for i in np.argsort(-size, kind="stable") if size[i] > least * size.max()]
-    terms = []
-    for i in order[:most]:
-        factor = direction[i] / np.abs(direction[order[0]])
-        sign = "-" if factor < 0 else "+"
-        number = "" if abs(abs(factor) - 1) < 5e-3 else f"{abs(factor):.2g} "
-        terms.append(f"{sign} {number}{names[i]}")
-    text = " ".join(terms).removeprefix("+ ")
-    text = "-" + text[2:] if text.startswith("- ") else text
-    return text + (" + ..." if len(order) > most else "")

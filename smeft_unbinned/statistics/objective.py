@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..directions import in_words
 from ..errors import InputError
 from ..likelihood import Likelihood
 from .fisher import Fisher
-from .flat import FLAT, free_directions, in_words
+from .flat import FLAT, free_directions
 from .toyfit import Minimum, descend
 
 STEPS = 2.0 ** np.arange(-1, 7)

@@ -1,14 +1,11 @@
-"""A likelihood taken apart: where each dataset is at a point, how it moves with them, other data."""
+"""A likelihood taken apart: its joint form, its points, and its measurements by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from copy import copy
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..constraints import Constraint, ConstraintTerm
 from ..datasets import Dataset, GaussianDataset
 from ..errors import InputError
 from ..likelihood import Likelihood
@@ -40,30 +37,6 @@ def full_point(likelihood: Likelihood, c: Point | None) -> np.ndarray:
 def by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """Return numbers by name."""
     return {name: float(x) for name, x in zip(names, values, strict=True)}
-
-
-def jacobians(likelihood: Likelihood, point: np.ndarray) -> list[np.ndarray]:
-    """Return by dataset the derivatives of its own parameters by those of the likelihood, (k, p) each."""
-    p = len(likelihood.parameters)
-    curves = likelihood._curves
-    bend = None if curves is None else np.asarray(curves.jacobian(point))
-    maps = [a for a, _ in likelihood._maps[: len(likelihood.datasets)]]
-    return [np.asarray(a[:, :p] if bend is None else a[:, :p] + a[:, p:] @ bend) for a in maps]
-
-
-def replaced(
-    likelihood: Likelihood, datasets: Sequence[Any], constraints: Mapping[str, Constraint | None]
-) -> Likelihood:
-    """Return the likelihood of other data, and other centres of constraints, in the same parameters.
-
-    datasets: in the order of those here, with the same parameters. A profiled likelihood stays one.
-    """
-    if isinstance(likelihood, ProfiledLikelihood):
-        return replaced(likelihood.joint, datasets, constraints).profiled()
-    new = copy(likelihood)
-    new.datasets, new.constraints = tuple(datasets), dict(constraints)
-    new._terms = (*new.datasets, *([ConstraintTerm(new.constraints)] if new.constraints else []))
-    return new
 
 
 def groups(dataset: Dataset) -> list[tuple[str, slice]]:

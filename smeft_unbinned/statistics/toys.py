@@ -22,7 +22,7 @@ from ..datasets import GaussianDataset, UnbinnedDataset
 from ..errors import InputError
 from ..likelihood import Likelihood
 from ..polynomial import Point
-from .parts import by_name, full_point, joint_of, replaced
+from .parts import by_name, full_point, joint_of
 
 Draw = Callable[[np.random.Generator], Any]
 
@@ -67,7 +67,7 @@ class Experiment:
         if self._draws is None:
             self._draws = self._prepare()
         datasets = [draw(rng) for draw in self._draws]
-        return replaced(self.likelihood, datasets, self._centres(rng))
+        return self.likelihood.with_datasets(datasets, self._centres(rng))
 
     def asimov(self) -> Likelihood:
         """Return the likelihood of the data as they are expected."""
@@ -78,7 +78,7 @@ class Experiment:
                 datasets.append(d.asimov(place, self._held(d)))
             else:
                 datasets.append(_method(d, "asimov")(place))
-        return replaced(self.likelihood, datasets, self._centres(None))
+        return self.likelihood.with_datasets(datasets, self._centres(None))
 
     def pool(self) -> float:
         """Return the least number of effective simulated events per expected one, inf without events."""
@@ -141,7 +141,7 @@ def bootstrap(likelihood: Likelihood, rng: np.random.Generator) -> Likelihood:
     for name, pair in centres.items():
         if pair is not None and name in free:
             centres[name] = (pair[0] + float(rng.normal()) * pair[1], pair[1])
-    return replaced(likelihood, datasets, centres)
+    return likelihood.with_datasets(datasets, centres)
 
 
 def _fluctuated(dataset: Any, rng: np.random.Generator) -> Any:

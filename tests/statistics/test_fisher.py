@@ -8,8 +8,9 @@ import pytest
 from mixed_data import OPERATORS, binned, counts, everything, linear, simulated
 
 from smeft_unbinned import GaussianDataset, InputError, Likelihood, Polynomial, UnbinnedDataset
+from smeft_unbinned.directions import in_words
 from smeft_unbinned.statistics import asimov, fisher
-from smeft_unbinned.statistics.flat import free_directions, in_words
+from smeft_unbinned.statistics.flat import free_directions
 
 POINTS = [None, {"cHW": 0.2, "cHq3": -0.1}, {"cHW": -0.3, "scale": 0.5, "rate": -0.4, "shape": 0.2}]
 
