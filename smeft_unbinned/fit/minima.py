@@ -92,6 +92,11 @@ class Search:
             self.add(frame, drawn)
             self._explore(EXPLORED)
 
+    def follow(self, points: np.ndarray) -> None:
+        """Descend from points (B, n) near which minima are expected, and look nowhere else."""
+        with quiet():
+            self.add(Scaled(self.likelihood, self.scale), points)
+
     def deeper(self, point: np.ndarray) -> None:
         """Go on from a point (n,) that was found to lie lower than all minima so far."""
         with quiet():

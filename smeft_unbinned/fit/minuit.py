@@ -11,6 +11,7 @@ with both derivatives (`profile`), and by MINOS where that fails.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,13 @@ from .bounded import box_of
 from .minima import Search
 from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
 from .result import FitResult, check_level
+from .rough import rough
 from .scales import scales
 
 __all__ = ["minimise", "scales"]
 
+STARTS = 20
+"""Random starts: two in five fits of 52 coefficients with quadratic terms miss the lowest minimum without."""
 _AGAIN = 3
 """Times at most that the fit starts again from a lower value met on the way to an interval's end."""
 
@@ -36,7 +40,7 @@ def minimise(
     likelihood: Likelihood,
     *,
     start: Mapping[str, float] | None = None,
-    starts: int = 0,
+    starts: int = STARTS,
     seed: int = 0,
     levels: Sequence[float] = (0.68, 0.95),
     strategy: int = 0,
@@ -51,7 +55,9 @@ def minimise(
     start: coefficients in TeV^-2, and nuisances, where the search begins; default the SM. Further starts lie
         where -2 log L falls again along lines through the minima that are found.
     starts: how many random ones there are besides, around the best minimum so far. seed: of these. With
-        dozens of coefficients and quadratic terms take 20 or more: a lower minimum may lie on no line.
+        dozens of coefficients and quadratic terms a lower minimum may lie on no line: take more of them to
+        see whether the lowest stays the same. Large unbinned datasets are searched with a few thousand
+        events first (`rough`).
     levels: confidence levels whose intervals are stored; others are computed on demand. An interval is the
         connected one around the best fit; `disjoint_intervals` gives all pieces.
     strategy: of Minuit. intervals: False for none, or the names of the parameters that get one (rows of the
@@ -80,8 +86,7 @@ def minimise(
     scale = scales(likelihood, origin)
     with progress_bar(progress) as bar:
         task = bar.add_task("minima", total=0, note="")
-        search = Search(likelihood, origin, scale, box, (bar, task))
-        search.run(starts, np.random.default_rng(seed))
+        search = _search(likelihood, (origin, scale, box, (bar, task)), starts, seed)
         for _ in range(_AGAIN):
             fit = Best(likelihood, search.minima(), scale, box, strategy)
             stored, lower = {}, None
@@ -124,6 +129,23 @@ def minimise(
         nuisances=tuple(n for n in nuisances_in(likelihood) if n in best),
         minima=fit.table(),
     )
+
+
+def _search(likelihood: Likelihood, place: tuple[Any, ...], starts: int, seed: int) -> Search:
+    """Return a search that has found the minima, first with few events where there are many.
+
+    place: what a Search takes besides the likelihood.
+    """
+    few = rough(likelihood)
+    search = Search(few, *place)
+    search.run(starts, np.random.default_rng(seed))
+    if few is likelihood:
+        return search
+    whole = Search(likelihood, *place)
+    whole.follow(search.minima().points)
+    if not whole.minima().converged.any():
+        whole.run(starts, np.random.default_rng(seed))
+    return whole
 
 
 def _wanted(names: Sequence[str], intervals: bool | Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,10 @@ from typing import Any
 import numpy as np
 
 from ..likelihood import Likelihood
+from ..newton import join, minimise_over
+from .frames import Affine
 from .prior import Prior
+from .trust import quiet
 
 REACH = 5.0
 """The core ends where -2 log L has risen by the square of this along an axis."""
@@ -33,6 +36,10 @@ LEAST_INSIDE = 0.1
 _STEPS = REACH * 2.0 ** (np.arange(-4, 17) / 4)
 """Distances along an axis, in standard deviations, at which -2 log L is looked at."""
 _PROBES = 2000
+_FOLLOWED = 4
+"""Minima at most from which the valley along each axis is followed, the lowest ones."""
+_ALONG = np.array([-1.0, -0.5, 0.5, 1.0]) * REACH
+"""Where on an axis the others are adjusted to it, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +131,16 @@ def focus(
         return None
     axes = sigma[:, None] * vectors * np.sqrt(values)
     floor = float(likelihood.m2logl(best))
-    core = np.empty((len(best), 0))
+    core, followed = np.empty((len(best), 0)), 0
     for point in minima:
         rise = float(likelihood.m2logl(point)) - floor
         if rise < REACH**2 and np.isfinite(prior.log_density(point[None])[0]):
             place = np.linalg.solve(axes, point - best)
-            ends = _reach(likelihood, prior, point, axes, floor)
-            core = np.concatenate([core, place[:, None] + ends], axis=1)
+            spread = _reach(likelihood, prior, point, axes, floor)
+            if followed < _FOLLOWED:
+                spread = np.concatenate([spread, _valleys(likelihood, prior, point, axes, floor).T], axis=1)
+                followed += 1
+            core = np.concatenate([core, place[:, None] + spread], axis=1)
     result = Focus.around(prior, best, axes, np.stack([core.min(axis=1), core.max(axis=1)], axis=1))
     return result if result.gain() > WORTHWHILE else None
 
@@ -149,6 +159,46 @@ def _reach(
     last = np.where(low.any(axis=1), len(_STEPS) - 1 - np.argmax(low[:, ::-1], axis=1), -1)  # (2, p)
     ends = _STEPS[np.minimum(last + 1, len(_STEPS) - 1)]
     return np.stack([-ends[0], ends[1]], axis=1)
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """-2 log L in coordinates along axes, axis k first."""
+
+    frame: Affine
+
+    @classmethod
+    def of(cls, likelihood: Likelihood, point: np.ndarray, axes: np.ndarray, k: int) -> _Ahead:
+        return cls(Affine(likelihood, point, np.column_stack([axes[:, k], np.delete(axes, k, axis=1)])))
+
+    def m2logl(self, y: np.ndarray) -> np.ndarray:
+        return self.frame.values(y)
+
+    def gradient(self, y: np.ndarray) -> np.ndarray:
+        return self.frame.gradient(y)
+
+    def hessian(self, y: np.ndarray) -> np.ndarray:
+        return self.frame.hessian(y)
+
+
+def _valleys(
+    likelihood: Likelihood, prior: Prior, point: np.ndarray, axes: np.ndarray, floor: float
+) -> np.ndarray:
+    """Return points (M, p), in coordinates from a minimum along the axes, of the valleys that begin there.
+
+    A valley along an axis may bend away from it: the others are adjusted to the place on the axis. Only
+    points inside the prior with -2 log L below floor + REACH^2 count.
+    """
+    found = [np.zeros((1, len(point)))]
+    for k in range(len(point)):
+        ahead = _Ahead.of(likelihood, point, axes, k)
+        with quiet():
+            others, _ = minimise_over(ahead, _ALONG[:, None], np.zeros(len(point) - 1))
+            y = join(_ALONG[:, None], others)
+            low = ahead.m2logl(y) < floor + REACH**2 * (1 + 1e-6)
+        inside = np.isfinite(prior.log_density(ahead.frame.point(y)))
+        found.append(np.insert(others, k, _ALONG, axis=1)[low & inside])
+    return np.concatenate(found)
 
 
 def _extent(prior: Prior, centre: np.ndarray, axes: np.ndarray) -> np.ndarray:

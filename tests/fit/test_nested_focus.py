@@ -138,6 +138,22 @@ def test_all_of_several_minima_are_sampled() -> None:
     np.testing.assert_allclose(result.samples.abs().mean(), 2.0, atol=0.02)
 
 
+@pytest.mark.parametrize(("half", "kind"), [(20.0, "principal axes"), (5.0, "prior box")])
+def test_a_bent_valley_is_sampled_to_its_ends(half: float, kind: str) -> None:
+    """b = -a^2 to 0.05, with a normal: few live points would miss most of it with a core around the minimum."""
+    coefficients = np.zeros((2, 6))
+    coefficients[0, 2] = coefficients[0, 3] = coefficients[1, 1] = 1.0
+    data = GaussianDataset(
+        "g", [0.0, 0.0], Polynomial(("a", "b"), coefficients), np.diag([0.05**2, 1.0]), basis="other"
+    )
+    bounds = {"a": (-half, half), "b": (-(half**2), half)}
+    result = sample(Likelihood([data], bounds=bounds), nlive=50, seed=1)
+    assert result.provenance["coordinates"]["kind"] == kind
+    spread, n = result.samples.std(), result.provenance["ess"]
+    assert spread["a"] == pytest.approx(1.0, rel=5 / np.sqrt(2 * n))
+    assert spread["b"] == pytest.approx(np.sqrt(2 + 0.05**2), rel=5 * np.sqrt(14 / (4 * n)))
+
+
 def test_a_prior_that_cuts_the_posterior_is_kept() -> None:
     target = likelihood()
     exact = minimise(target, levels=())
