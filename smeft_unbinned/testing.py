@@ -160,7 +160,7 @@ def check_pickling(make: Make, operators: Sequence[str] = OPERATORS, basis: str 
     if not adapter.pickles:
         return
     _, values = points(adapter, len(operators), 3)
-    copy = pickle.loads(pickle.dumps(adapter.m2logl))
+    copy = pickle.loads(pickle.dumps(adapter.m2logl))  # of our own making: no file is read
     same = [float(copy(v)) == float(adapter.m2logl(v)) for v in values]
     assert all(same), "-2 log L differs after pickling"
 

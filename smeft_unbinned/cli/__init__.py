@@ -13,7 +13,7 @@ from .interrupt import interrupted
 
 COMMANDS = (
     "demo", "generate", "events", "train", "responses", "diagnose", "export", "compress", "project",
-    "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "onnx", "inspect",
+    "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "onnx", "inspect", "fitters",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def main() -> None:
       compare              exact, network and binned intervals from the same events
       onnx                 estimator -> ONNX graph for other programs
       inspect              what is in a file
+      fitters              programs that take datasets in their fits, with what to paste there
 
     Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.
     Bad input ends with one line that says what to do, and exit code 2.

@@ -47,6 +47,10 @@ class Fitter:
         version = self.version
         return version is not None and SpecifierSet(self.versions).contains(version, prereleases=True)
 
+    def with_file(self, file: str) -> str:
+        """Return the snippet for a file."""
+        return self.snippet.replace("{file}", file)
+
     def require(self) -> None:
         """Raise InputError where the fitter is absent or of a version that is not known to work."""
         version = self.version

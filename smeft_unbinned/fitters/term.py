@@ -114,10 +114,10 @@ class Term:
         """Return the coefficients (..., used) of the dataset in TeV^-2 at its scale."""
         c = as_point(values, self.names)
         xp = namespace(c)
-        if c.ndim == 0 or c.shape[-1] != len(self.names) or c.dtype != xp.float64:
+        if c.dtype != xp.float64:
             raise InputError(
-                f"expected values (..., {len(self.names)}) in float64, those of {', '.join(self.names)}; got "
-                f"shape {tuple(c.shape)} and {c.dtype}"
+                f"values of coefficients must be float64, got {c.dtype}: -2 log L of many events needs double "
+                "precision (in jax, jax.config.update('jax_enable_x64', True))"
             )
         return xp.matmul(c, xp.asarray(self._matrix))
 
