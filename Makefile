@@ -7,6 +7,7 @@ DEMO_OUTPUT ?= demo_output
 BENCH_OUTPUT ?= .benchmarks/engine
 ML4EFT_PYTHON ?= $(VENV)-ml4eft/bin/python
 MADMINER_PYTHON ?= $(VENV)-madminer/bin/python
+SMEFIT_PYTHON ?= $(VENV)-smefit/bin/python
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-methods lint format wheel clean
+.PHONY: help install demo test bench bench-methods bench-fits lint format wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,18 @@ $(VENV)-ml4eft/.installed $(VENV)-madminer/.installed: $(VENV)-%/.installed: ben
 	$(PYTHON) -m venv $(VENV)-$*
 	$(VENV)-$*/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt torch
 	$(VENV)-$*/bin/python -m pip --disable-pip-version-check -qq install -r $<
+	@touch $@
+
+bench-fits: $(STAMP) $(VENV)-smefit/.installed  ## measure global fits against SMEFiT, with SMEFT_UNBINNED_DATA (hours)
+	$(BIN)/python benchmarks/global_fit/linear.py --smefit-python $(SMEFIT_PYTHON)
+	for name in quadratic with_unbinned fifty coverage mpi; do \
+	    $(BIN)/python benchmarks/global_fit/$$name.py || exit 1; \
+	done
+	$(BIN)/python benchmarks/smefit_ns.py --smefit-python $(SMEFIT_PYTHON)
+
+$(VENV)-smefit/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-smefit
+	$(VENV)-smefit/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt 'smefit==4.0.0' pytest -e .
 	@touch $@
 
 lint: $(STAMP)  ## check style, formatting and types

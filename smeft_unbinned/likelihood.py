@@ -210,15 +210,24 @@ class Likelihood:
     def only(self, operators: Sequence[str]) -> Likelihood:
         """Return the likelihood in which of the free coefficients just these vary and the others are zero.
 
-        Nuisances stay as they are.
+        Nuisances stay as they are. Raises InputError for a name that is not free, and for one that acts in
+        products with others alone.
         """
         for name in operators:
             if name not in self.operators:
                 raise InputError(f"{name!r} is not a free coefficient.{nearest(name, self.operators)}")
-        dependent = {
-            name: compact({m: f for m, f in terms.items() if all(free in operators for free, _ in m)})
+        kept = {
+            name: {m: f for m, f in terms.items() if all(free in operators for free, _ in m)}
             for name, terms in self._resolved.items()
         }
+        acting = {free for terms in kept.values() for m in terms for free, _ in m}
+        acting.update(n for d in self.datasets for n in coefficients_of(d, self.evolution))
+        if lost := [name for name in operators if name not in acting]:
+            raise InputError(
+                f"no dataset constrains {', '.join(lost)}: it acts only in products with coefficients that "
+                "are zero here; fit it together with those"
+            )
+        dependent = {name: compact(terms) for name, terms in kept.items()}
         return self._with(self.datasets, operators, dependent, self.constraints)
 
     def with_datasets(

@@ -12,7 +12,8 @@ from . import rules, yamlfile
 from .constraints import Coefficients
 from .datasets.entries import Entry, parse_entries
 from .datasets.gaussian_load import Rules
-from .errors import InputError, brief, nearest
+from .errors import InputError, brief
+from .runcard_keys import check_keys, check_types
 
 UNSUPPORTED = ("uv_couplings", "uv_coupling")
 """Keys of SMEFiT that change the result and are not supported; refused unless null, false or 0."""
@@ -73,12 +74,7 @@ class ProjectionCard:
         if not isinstance(content, dict):
             raise InputError(f"{source} must hold keys and values, got {type(content).__name__}")
         known = [f.name for f in fields(cls) if f.name != "folder"]
-        for key in content:
-            if key not in (*known, *UNSUPPORTED):
-                raise InputError(
-                    f"{source}: unknown key {brief(key)}; known are {', '.join(known)}."
-                    + nearest(str(key), known)
-                )
+        check_keys(content, known, [*known, *UNSUPPORTED], source)
         blocked = [key for key in UNSUPPORTED if content.get(key)]
         if blocked:
             raise InputError(f"{source}: {', '.join(blocked)} is not supported; remove it")
@@ -86,10 +82,7 @@ class ProjectionCard:
         for key in _NEEDED:
             if not values.get(key):
                 raise InputError(f"{source} needs the key {key!r}")
-        for key, value in values.items():
-            types = _TYPES[key]
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                raise InputError(f"{source}: {key} must be {types[0].__name__}, got {brief(value)}")
+        check_types(values, _TYPES, source)
         for key in ("fred_tot", "fred_sys"):
             if not 0 <= values.get(key, 1.0) < float("inf"):
                 raise InputError(f"{source}: {key} must be a number of at least 0, got {brief(values[key])}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -39,22 +39,29 @@ class Running:
     """By scale in GeV, from a file; with any coefficients in any order."""
     source: str = ""
     """That file."""
+    without_effect: frozenset[str] = frozenset()
+    """Those of the coefficients that move no data by themselves, so that it is no news if they do not run."""
     _whole: dict[float, Matrix] = field(default_factory=dict, repr=False)
     _cache: dict[float, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(
-        cls, block: Mapping[str, Any], names: Sequence[str], folder: str | os.PathLike[str] = "."
+        cls,
+        block: Mapping[str, Any],
+        names: Sequence[str],
+        folder: str | os.PathLike[str] = ".",
+        without_effect: Collection[str] = (),
     ) -> Running:
         """Read the block `rge` of a card with coefficients of these names, and its `rg_matrix`, if any.
 
         folder: where a relative path of that file starts; it is one of SMEFiT or of `save`.
+        without_effect: those of the names about which no note is due.
         Raises InputError for an unknown key, a value that SMEFiT could not use, a file that cannot be read,
         and one that was made with other settings.
         """
-        parsed = RunningBlock.parse(block)
+        parsed, silent = RunningBlock.parse(block), frozenset(without_effect)
         if parsed.rg_matrix is None:
-            return cls(tuple(names), parsed)
+            return cls(tuple(names), parsed, without_effect=silent)
         path = Path(folder) / parsed.rg_matrix
         settings: Mapping[str, Setting]
         if storage.kind(path) == KIND:
@@ -67,13 +74,13 @@ class Running:
                 f"rge: {path} was made with other settings than those of the card: {'; '.join(wrong)}. "
                 "Change the card, or make the file anew"
             )
-        return cls(tuple(names), parsed, matrices, str(path))
+        return cls(tuple(names), parsed, matrices, str(path), silent)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user might not expect, in sentences."""
         result = list(self.block.notes)
-        unknown = [name for name in self.operators if not known(name)]
+        unknown = [n for n in self.operators if not known(n) and n not in self.without_effect]
         if unknown:
             result.append(
                 f"rge: {', '.join(unknown)} run into nothing, because SMEFiT's running knows no such "

@@ -21,6 +21,7 @@ from .errors import InputError, nearest
 from .likelihood import Likelihood
 from .maps import Evolution
 from .operators import UNKNOWN, expressible, translatable
+from .rules import names_in
 from .runcard_keys import read_values
 from .runcard_maps import mapped, scale_of
 
@@ -145,7 +146,10 @@ class Runcard:
             return None
         from .rge import Running
 
-        return Running.parse(self.rge, list(self.coefficients), self.folder)
+        c = self.parsed
+        silent = {other for rule in c.dependent.values() for other in names_in(rule)}
+        silent |= {name for name, value in c.fixed.items() if not value}
+        return Running.parse(self.rge, list(self.coefficients), self.folder, silent)
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:

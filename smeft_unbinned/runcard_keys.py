@@ -53,17 +53,19 @@ def read_values(content: Mapping[str, Any], known: Sequence[str], source: str) -
                 f"{source}: the key {key!r} has no effect in SMEFiT 4; write {RENAMED[key]!r}, or the order "
                 "of each dataset, and remove it"
             )
-        if key not in accepted:
-            raise InputError(
-                f"{source}: unknown key {brief(key)}; known are {', '.join(known)}." + nearest(key, accepted)
-            )
+    check_keys(content, known, accepted, source)
     values = {key: content[key] for key in known if content.get(key) is not None}
     values = {key: value for key, value in values.items() if value is not False or key not in _SWITCHES}
     values["datasets"] = (*_datasets(values.get("datasets", []), source), *_external(content, source))
     for key in ("datasets", "coefficients"):
         if not values.get(key):
             raise InputError(f"{source} needs the key {key!r} with at least one entry")
-    _check_types(values, source)
+    check_types(values, _TYPES, source)
+    for key, (lowest, highest) in _RANGES.items():
+        if not lowest <= values.get(key, lowest) <= highest:
+            raise InputError(
+                f"{source}: {key} must lie between {lowest} and {highest}, got {brief(values[key])}"
+            )
     _check_choices(values, source)
     if "rge" in values:
         values["rge"] = {key: _converted(value) for key, value in values["rge"].items()}
@@ -148,22 +150,34 @@ def _with_scale(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     return result
 
 
-def _check_types(values: dict[str, Any], source: str) -> None:
-    for key, types in _TYPES.items():
+def check_keys(
+    content: Mapping[str, Any], known: Sequence[str], accepted: Sequence[str], source: str
+) -> None:
+    """Raise InputError for a key of a card that is not among the accepted ones; the known ones are listed."""
+    for key in content:
+        if key not in accepted:
+            raise InputError(
+                f"{source}: unknown key {brief(key)}; known are {', '.join(known)}."
+                + nearest(str(key), accepted)
+            )
+
+
+def check_types(values: dict[str, Any], types: Mapping[str, tuple[type, ...]], source: str) -> None:
+    """Raise InputError for a value of another type; a text that holds a number becomes one where it may.
+
+    types: by key, the first of them for messages; what may be text or a list is one folder or several.
+    """
+    for key, allowed in types.items():
         value = values.get(key)
         if value is None:
             continue
-        if float in types and isinstance(value, str) and number(value) is not None:
+        if float in allowed and isinstance(value, str) and number(value) is not None:
             values[key] = value = number(value)
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise InputError(f"{source}: {key} must be {types[0].__name__}, got {brief(value)}")
-        if isinstance(value, list) and (not value or not all(isinstance(v, str) for v in value)):
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise InputError(f"{source}: {key} must be {allowed[0].__name__}, got {brief(value)}")
+        folders = value if isinstance(value, list) and str in allowed else [""]
+        if not folders or not all(isinstance(v, str) for v in folders):
             raise InputError(f"{source}: {key} must be a folder or a list of folders, got {brief(value)}")
-    for key, (lowest, highest) in _RANGES.items():
-        if not lowest <= values.get(key, lowest) <= highest:
-            raise InputError(
-                f"{source}: {key} must lie between {lowest} and {highest}, got {brief(values[key])}"
-            )
 
 
 def _check_choices(values: Mapping[str, Any], source: str) -> None:

@@ -12,9 +12,9 @@ Each check raises AssertionError with what came and what was expected.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -155,12 +155,12 @@ def check_batch(make: Make, operators: Sequence[str] = OPERATORS, basis: str = B
 
 
 def check_pickling(make: Make, operators: Sequence[str] = OPERATORS, basis: str = BASIS) -> None:
-    """A copy that went through pickle gives the same, where the fitter pickles."""
+    """What another process gets of it gives the same, where the fitter has several."""
     adapter = make(toy_dataset(operators, basis), operators)
     if not adapter.pickles:
         return
     _, values = points(adapter, len(operators), 3)
-    copy = pickle.loads(pickle.dumps(adapter.m2logl))  # of our own making: no file is read
+    copy = ForkingPickler.loads(ForkingPickler.dumps(adapter.m2logl))
     same = [float(copy(v)) == float(adapter.m2logl(v)) for v in values]
     assert all(same), "-2 log L differs after pickling"
 

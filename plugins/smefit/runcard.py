@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from smeft_unbinned.errors import InputError
+from smeft_unbinned.errors import InputError, brief
 
 MODULE = "plugins.smefit.unbinned.py"
 """The `path` of external_chi2: SMEFiT imports its stem."""
@@ -28,8 +28,8 @@ def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str
     folder: where relative paths of the card start; paths come back absolute. Keys that SMEFiT requires are
     added with the values that our own fit takes for them; data paths default to the package's own tables.
     `profile` is left out: the adapter always minimises over nuisance parameters.
-    Raises InputError for entries without a name, names given twice, rotated coordinates, and a block
-    `nuisances`, which has no place in SMEFiT.
+    Raises InputError for entries without a name, names given twice, rotated coordinates, several folders of
+    data or of theory, and a block `nuisances`, which has no place in SMEFiT.
     """
     out = copy.deepcopy(dict(card))
     base = Path(folder).resolve()
@@ -68,11 +68,22 @@ def with_unbinned(card: Mapping[str, Any], folder: str | Path = ".") -> dict[str
             out["theory_path"] = out.get("theory_path") or str(files(own) / "theory")
         for key in ("data_path", "theory_path"):
             if out.get(key):
-                out[key] = str(base / out[key])
+                out[key] = str(base / _one_folder(key, out[key]))
     if external:
         out["external_chi2"] = external
     out["result_path"] = str(base / out["result_path"])
     return out
+
+
+def _one_folder(key: str, value: Any) -> str:
+    """Return the folder that a key of the card names, alone or as the one entry of a list."""
+    folders = value if isinstance(value, list) else [value]
+    if len(folders) != 1 or not isinstance(folders[0], str):
+        raise InputError(
+            f"SMEFiT takes one folder as {key}, got {brief(value)}; put the files into one folder, or fit "
+            "without SMEFiT"
+        )
+    return folders[0]
 
 
 def main(arguments: list[str]) -> str:

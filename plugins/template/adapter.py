@@ -58,7 +58,7 @@ class UnbinnedTerm:
             )
         self.term.log()
 
-    # 5. The call. Give the fitter what it wants: chi2 = -2 log L here; -term.m2logl(c)/2 for a log-likelihood.
+    # 5. The call. Give the fitter what it wants: chi2 = -2 log L here, a log-likelihood is -term.m2logl(c)/2.
     def chi2(self, values: np.ndarray) -> float:
         """Return -2 log L of values (n,)."""
         return float(self.term.m2logl(np.asarray(values, dtype=float)))

@@ -11,6 +11,7 @@ from ..runcard import Runcard
 from ..statistics import coverage
 from ..statistics.coverage import FILE
 from ..storage import check_folder, write_text
+from .interrupt import keep
 from .options import SEED, assignments, note, print_frame, say
 
 
@@ -50,6 +51,7 @@ def command(
     if reference is not None:
         result = FitResult.load(reference)
         best = {name: result.best[name] for name in result.parameters}
+    keep(folder)
     found = coverage(
         card.likelihood(), assignments(at, "--at") or None, toys, levels, seed, folder, progress=True,
         reference=best,

@@ -9,15 +9,16 @@ import click
 
 from ..errors import InputError
 from ..fit import FitResult
-from ..fit.methods import METHODS, accepted, fit
+from ..fit.methods import METHODS, SHARED, accepted, fit
 from ..fit.networks import count_networks
+from ..fit.ranks import agreed, communicator, first
 from ..fit.replicas import network, network_bands
 from ..fit.single import PartialFits, individual, pairwise
 from ..likelihood import Likelihood
 from ..runcard import Runcard
 from ..storage import check_folder, make_folder, write_text
 from .fit_report import chi2_frames, report, report_partial, save_card
-from .interrupt import keep
+from .interrupt import keep, told_once
 from .options import SEED, assignments, note, print_frame, say
 
 Levels = tuple[float, ...]
@@ -41,11 +42,15 @@ LEVELS: Levels = (0.68, 0.95)
 @click.option("--level", "levels", type=click.FloatRange(0, 1, min_open=True, max_open=True), multiple=True,
               help="Confidence level of intervals; repeat for several.  [default: 0.68, 0.95]")  # fmt: skip
 @click.option(
-    "--starts", type=click.IntRange(min=0), help="Random starts besides the systematic ones (minuit)."
+    "--starts",
+    type=click.IntRange(min=0),
+    help="Random starts besides the systematic ones (minuit).  [default: 20]",
 )
 @click.option("--samples", "n_samples", type=click.IntRange(min=1),
-              help="Posterior samples (linear, laplace, nuts); default the card's n_samples.")  # fmt: skip
-@click.option("--nlive", type=click.IntRange(min=1), help="Live points (ultranest); default the card's.")
+              help="Posterior samples (not ultranest or minuit); default the card's n_samples.")  # fmt: skip
+@click.option(
+    "--nlive", type=click.IntRange(min=1), help="Live points (ultranest, auto); default the card's."
+)
 @click.option("--asimov", multiple=True, metavar="sm|NAME=VALUE",
               help="Fit the data expected at this point in place of the measured ones; repeat for a point."
 )  # fmt: skip
@@ -73,6 +78,9 @@ def command(
     what the ends of the intervals of single networks lie. Profile intervals and posterior samples stay those
     of the mean, or median, of the networks.
 
+    Under mpiexec, ultranest and auto share the work between the processes; other methods run in one of them.
+    The first process alone writes and prints.
+
     \b
     Example: smeft-unbinned fit card.yaml --level 0.9 --level 0.99
              smeft-unbinned fit card.yaml --method ultranest --nlive 1000
@@ -80,29 +88,56 @@ def command(
              smeft-unbinned fit card.yaml --asimov cHW=0.1 --asimov cHq3=-0.02
              smeft-unbinned fit card.yaml --replicas
     """
-    card = Runcard.load(runcard)
-    folder = check_folder(output or card.output)
-    kind = kind or (
-        "individual" if card.single_parameter_fits else "pairwise" if card.pairwise_fits else "global"
-    )
-    if replicas and kind != "global":
-        raise InputError(f"--replicas is for the fit of all coefficients, not {kind} fits; add --global")
-    options = _options(card, method, folder, seed, levels, given)
-    likelihood = card.likelihood()
-    if asimov:
-        likelihood = _asimov(likelihood, asimov)
-    if replicas:
-        count_networks(likelihood)  # before the work, not after
-    if kind != "global":
-        own = card.single_parameter_fits if kind == "individual" else card.pairwise_fits
-        folder = folder if own else folder / kind
-        _partial(likelihood, kind, method, folder, options, levels or LEVELS)
-        flags = {"single_parameter_fits": kind == "individual", "pairwise_fits": kind == "pairwise"}
-        save_card(card, runcard, folder, **flags)
+    comm, main = communicator(), first()
+    if comm is not None and method not in SHARED:
+        if not main:
+            return
+        note(f"--method {method} runs in one of the processes; {' and '.join(SHARED)} use all of them")
+        comm = None
+
+    def prepare() -> tuple[Runcard, str, Path, dict[str, Any], Likelihood]:
+        card = Runcard.load(runcard)
+        folder = check_folder(output or card.output)
+        what = kind or (
+            "individual" if card.single_parameter_fits else "pairwise" if card.pairwise_fits else "global"
+        )
+        if replicas and what != "global":
+            raise InputError(f"--replicas is for the fit of all coefficients, not {what} fits; add --global")
+        options = _options(card, method, folder, seed, levels, given)
+        likelihood = card.likelihood()
+        if asimov:
+            likelihood = _asimov(likelihood, asimov, main)
+        if replicas:
+            count_networks(likelihood)  # before the work, not after
+        return card, what, folder, {**options, "progress": main}, likelihood
+
+    with told_once(main):
+        card, what, folder, options, likelihood = agreed(comm, prepare)
+        if what == "global":
+            if "log_dir" in options:
+                keep(folder)
+            result = fit(likelihood, method, **options).with_runcard(card)
+        else:
+            own = card.single_parameter_fits if what == "individual" else card.pairwise_fits
+            folder = folder if own else folder / what
+            keep(make_folder(folder))
+            run = individual if what == "individual" else pairwise
+            found = run(likelihood, method, folder=folder / "fits", **options)
+    if not main:
         return
-    if "log_dir" in options:
-        keep(folder)
-    result = fit(likelihood, method, **options).with_runcard(card)
+    if what == "global":
+        _finish(likelihood, result, card, runcard, folder, replicas, levels or LEVELS)
+    else:
+        _finish_partial(found, what, folder, levels or LEVELS)
+        flags = {"single_parameter_fits": what == "individual", "pairwise_fits": what == "pairwise"}
+        save_card(card, runcard, folder, **flags)
+
+
+def _finish(
+    likelihood: Likelihood, result: FitResult, card: Runcard, runcard: Path, folder: Path, replicas: bool,
+    levels: Levels,
+) -> None:  # fmt: skip
+    """Write and print the result of all coefficients together, after a fit of the networks if wanted."""
     make_folder(folder)
     save(result, folder)
     save_card(card, runcard, folder)
@@ -112,7 +147,7 @@ def command(
         except InputError as error:
             raise InputError(f"{error}. The result without the networks is in {folder}") from None
         save(result, folder)
-    report(result, levels or LEVELS)
+    report(result, levels)
     for title, frame in chi2_frames(likelihood, result.best):
         print_frame(frame, title)
     for level, band in network_bands(result).items():
@@ -143,35 +178,30 @@ def _options(
     }
     options = {k: v for k, v in defaults.items() if v is not None and accepted(method, k)}
     options |= {k: v for k, v in given.items() if v is not None}
-    return {**options, "seed": card.seed if seed is None else seed, "progress": True}
+    return {**options, "seed": card.seed if seed is None else seed}
 
 
-def _asimov(likelihood: Likelihood, values: tuple[str, ...]) -> Likelihood:
+def _asimov(likelihood: Likelihood, values: tuple[str, ...], tell: bool) -> Likelihood:
     """Return the likelihood of the data expected at a point, `sm` or NAME=VALUE."""
     from ..statistics.toys import asimov
 
     point = assignments(tuple(v for v in values if v.lower() != "sm"), "--asimov")
     result: Likelihood = asimov(likelihood, point)
-    shown = ", ".join(f"{k} = {v:g}" for k, v in point.items()) or "the SM"
-    note(f"the data are those expected at {shown}, not the measured ones")
+    if tell:
+        shown = ", ".join(f"{k} = {v:g}" for k, v in point.items()) or "the SM"
+        note(f"the data are those expected at {shown}, not the measured ones")
     return result
 
 
-def _partial(
-    likelihood: Likelihood, kind: str, method: str, folder: Path, options: dict[str, Any], levels: Levels
-) -> None:
-    """Fit one or two coefficients at a time, and store each result as it comes, in the subfolder fits."""
-    place = folder / "fits"
-    keep(make_folder(folder))
-    run = individual if kind == "individual" else pairwise
-    found: PartialFits = run(likelihood, method, folder=place, **options)
+def _finish_partial(found: PartialFits, kind: str, folder: Path, levels: Levels) -> None:
+    """Print fits of one or two coefficients at a time, and write their table; results are in `fits`."""
     report_partial(found, kind, levels)
     table = found.table(levels)
     if len(table):
         write_text(folder / "table.csv", table.to_csv())
         say(folder / "table.csv", "the table")
     paths = found.save_smefit(folder)
-    say(place, "every result")
+    say(folder / "fits", "every result")
     if paths:
         say(paths[0] if len(paths) == 1 else folder, "the same in SMEFiT's format")
 

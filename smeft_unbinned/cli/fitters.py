@@ -13,7 +13,7 @@ from ..fitters import Fitter, fitters
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--file", default="measurement.dataset", show_default=True, help="Dataset named in the snippets.")
+@click.option("--file", default="measurement.dataset", show_default=True, help="Dataset in the snippets.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list for scripts.")
 def command(names: tuple[str, ...], file: str, as_json: bool) -> None:
     """List the fitters that take unbinned datasets, or show those named with a snippet to paste.
@@ -34,7 +34,8 @@ def command(names: tuple[str, ...], file: str, as_json: bool) -> None:
     chosen = [known[name] for name in names] or list(known.values())
     if as_json:
         shown = [
-            {**asdict(f), "snippet": f.with_file(file), "version": f.version, "works": f.works} for f in chosen
+            {**asdict(f), "snippet": f.with_file(file), "version": f.version, "works": f.works}
+            for f in chosen
         ]
         click.echo(json.dumps(shown, indent=1))
         return

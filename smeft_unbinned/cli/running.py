@@ -47,7 +47,8 @@ def _of_card(card: Runcard, output: Path) -> Running:
     if card.rge is None:
         raise InputError("the card has no block rge, so that nothing runs; add one with init_scale")
     block = {**card.rge, **({"rg_matrix": str(output.resolve())} if output.exists() else {})}
-    running = Running.parse(block, list(card.coefficients), card.folder)
+    running = replace(card, rge=block).running
+    assert running is not None
     scales: list[float] = []
     for dataset in replace(card, rge=None).load_datasets():
         metadata = getattr(dataset, "metadata", {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,11 +12,13 @@ import pandas as pd
 from ..errors import InputError
 from ..fit import FitResult
 from ..fit.conditional import known_minima
+from ..fit.identity import identity
 from ..fit.scan import contour, scan
 from ..likelihood import Likelihood
 from ..runcard import Runcard
 from ..storage import check_folder, make_folder, write_text
 from .options import note, say, say_figure
+from .unfinished import Unfinished
 
 KINDS = {"profile": ("profile",), "individual": ("individual",), "both": ("profile", "individual")}
 
@@ -46,7 +50,8 @@ def command(
 
     Writes scan_NAME.csv with the columns value, m2logl (relative to the SM), delta (to the lowest value), and
     for profiles where the other parameters are; scan.png with all curves; contour_A_B.csv with the columns
-    level, curve, A, B, and a figure of them. With --contour alone only contours are made.
+    level, curve, A, B, and a figure of them. With --contour alone only contours are made. What is done is
+    kept: after Ctrl-C the same command goes on.
 
     \b
     Example: smeft-unbinned scan card.yaml cHW cHq3 --range cHW=-1,1
@@ -65,11 +70,13 @@ def command(
             )
     fit, _ = known_minima(likelihood, known)
     levels = levels or (0.68, 0.95)
-    make_folder(folder)
+    source = None if result is None else hashlib.sha256(result.read_bytes()).hexdigest()
+    kept = Unfinished(make_folder(folder), {"likelihood": identity(likelihood), "result": source})
     if wanted:
-        _curves(likelihood, fit, wanted, grids, points, KINDS[kind], levels, folder)
+        _curves(likelihood, fit, wanted, grids, points, KINDS[kind], levels, folder, kept)
     for a, b in pairs:
-        _contours(likelihood, fit, a, b, levels, folder)
+        _contours(likelihood, fit, a, b, levels, folder, kept)
+    kept.done()
 
 
 def _grids(ranges: tuple[str, ...], points: int) -> dict[str, list[float]]:
@@ -89,7 +96,7 @@ def _grids(ranges: tuple[str, ...], points: int) -> dict[str, list[float]]:
 
 def _curves(
     likelihood: Likelihood, fit: FitResult, names: tuple[str, ...], grids: dict[str, list[float]],
-    points: int, kinds: tuple[str, ...], levels: tuple[float, ...], folder: Path,
+    points: int, kinds: tuple[str, ...], levels: tuple[float, ...], folder: Path, kept: Unfinished,
 ) -> None:  # fmt: skip
     curves: dict[str, list[pd.DataFrame]] = {}
     for name in names:
@@ -97,10 +104,9 @@ def _curves(
         for kind in kinds:
             if kind == "individual" and name not in likelihood.operators:
                 continue
-            frame = scan(
-                likelihood, name, grids.get(name, points), result=fit if kind == "profile" else None,
-                kind=kind, progress=True,
-            )  # fmt: skip
+            grid, known = grids.get(name, points), fit if kind == "profile" else None
+            make = partial(scan, likelihood, name, grid, result=known, kind=kind, progress=True)
+            frame = kept.table(f"scan_{name}_{kind}", make, points=grid)
             if not frame["converged"].all():
                 note(f"{name}, {kind}: no minimum was found at {int((~frame['converged']).sum())} points")
             curves[name].append(frame)
@@ -117,17 +123,27 @@ def _curves(
 
 
 def _contours(
-    likelihood: Likelihood, fit: FitResult, a: str, b: str, levels: tuple[float, ...], folder: Path
-) -> None:
+    likelihood: Likelihood, fit: FitResult, a: str, b: str, levels: tuple[float, ...], folder: Path,
+    kept: Unfinished,
+) -> None:  # fmt: skip
     kind = "profile" if fit.samples is None else "posterior"
-    curves = contour(likelihood, a, b, levels, result=fit, kind=kind, progress=True)
-    rows = [
-        frame.assign(level=level, curve=k)[["level", "curve", a, b]]
-        for level, frames in curves.items()
-        for k, frame in enumerate(frames)
-    ]
+
+    def make() -> pd.DataFrame:
+        found = contour(likelihood, a, b, levels, result=fit, kind=kind, progress=True)
+        rows = [
+            frame.assign(level=level, curve=k)[["level", "curve", a, b]]
+            for level, frames in found.items()
+            for k, frame in enumerate(frames)
+        ]
+        return pd.concat(rows, ignore_index=True)
+
     path = folder / f"contour_{a}_{b}.csv"
-    write_text(path, pd.concat(rows).to_csv(index=False))
+    table = kept.table(path.stem, make, levels=levels)
+    write_text(path, table.to_csv(index=False))
+    curves = {
+        level: [frame[[a, b]] for _, frame in table[table["level"] == level].groupby("curve")]
+        for level in levels
+    }
     say(path, f"{kind} contours of {a} and {b}")
 
     def draw() -> Path:

@@ -14,6 +14,7 @@ from ..errors import InputError, require
 from ..events import Events
 from ..plots import training_curves
 from ..storage import check_target, write_text
+from .interrupt import keep
 from .method import method_options, settings_of
 from .options import (
     check_distinct,
@@ -107,19 +108,23 @@ def command(
         settings = settings_of(method)
         options: dict[str, Any] = {"features": features, "operators": operators, "progress": True}
         if task:
-            _train_part(tasks.part_file(output, number, count), lambda: tasks.train_task(
+            own = tasks.part_file(output, number, count)
+            keep(own.with_name(f"{own.name}.checkpoint"))
+            _train_part(own, lambda: tasks.train_task(
                 events, settings, number, count, output, calibrate=calibrate, **options))  # fmt: skip
             return
         if executor:
+            keep(output.absolute().parent)
             with _workers(executor, workers, scheduler) as (pool, most):
                 count = min(most, settings.ensemble.replicas)
                 estimator = tasks.train_parts(
                     events, settings, pool, count, output, calibrate=calibrate, **options
                 )
         else:
-            keep = checkpoint if asked or tasks.resumable(settings) else None
+            keep(checkpoint)
             estimator = train(
-                tasks.load_sample(events), settings, checkpoint=keep,
+                tasks.load_sample(events), settings,
+                checkpoint=checkpoint if asked or tasks.resumable(settings) else None,
                 calibrate=None if calibrate is None else Events.load(calibrate), **options,
             )  # fmt: skip
     estimator.save(output)

@@ -20,6 +20,8 @@ METHODS: Mapping[str, tuple[str, str]] = {
     "ultranest": ("nested", "sample"),
 }
 """Module and function of each method; modules are imported when they are used."""
+SHARED = ("auto", "ultranest")
+"""Methods whose work the processes under mpiexec share; they call them together."""
 COMMON = ("seed", "progress")
 """Options that count for all methods; one that has no use for them does without."""
 Fit = Callable[..., FitResult]

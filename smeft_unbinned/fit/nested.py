@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -12,20 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..constraints import ConstraintTerm
 from ..errors import InputError, require
 from ..likelihood import Likelihood
 from ..storage import make_folder, write_text
 from . import nested_run
+from .identity import identity
 from .nested_focus import Focus
 from .nested_prior import search
 from .nested_run import Settings
 from .prior import Prior
-from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
+from .provenance import counters, provenance
 from .ranks import communicator, together
 from .result import FitResult
+from .sampled import sampled
 
 MANY = 15
 """Parameters above which steps replace draws from a region around the live points."""
@@ -136,8 +136,9 @@ def _plan(
         raise InputError(f"-2 log L is {start} in the centre of the prior box; check data and ranges")
     if log_dir is None:
         return _Plan(prior, *found.coordinates(), None, None)
-    content = {**asdict(settings), "max_calls": None, "rotate": rotate}
-    folder = make_folder(Path(log_dir) / _identity(likelihood, prior, content))
+    content = {**asdict(settings), "max_calls": None, "rotate": rotate, "prior": prior.record()}
+    diagonal = (np.arange(PROBES) + 0.5)[:, None] / PROBES * np.ones(len(prior.names))
+    folder = make_folder(Path(log_dir) / identity(likelihood, prior.transform(diagonal), **content))
     if (folder / FINISHED).exists():
         return _Plan(prior, None, "", (), folder, FitResult.load(folder / FINISHED))
     file = folder / COORDINATES
@@ -183,25 +184,6 @@ def _constraints(likelihood: Likelihood, c: np.ndarray) -> np.ndarray:
     return np.asarray(term.m2logl(c[..., where]))
 
 
-def _identity(likelihood: Likelihood, prior: Prior, settings: Mapping[str, Any]) -> str:
-    """Return a short hash of all that the run depends on: a record of any other run is not resumed.
-
-    Binned datasets have no checksums, and options such as fixed coefficients are in none; the values of the
-    likelihood at a few points of the box stand for them.
-    """
-    fractions = (np.arange(PROBES) + 0.5)[:, None] / PROBES
-    points = prior.transform(np.repeat(fractions, len(prior.names), axis=1))
-    values = np.asarray(likelihood.m2logl(points))
-    content = {
-        "parameters": list(likelihood.parameters),
-        "prior": prior.record(),
-        "datasets": provenance(likelihood, ())["datasets"],
-        "values": [f"{value:.10g}" for value in values],
-        **settings,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def _best(likelihood: Likelihood, outcome: Mapping[str, Any], plan: _Plan) -> np.ndarray:
     """Return the visited point of smallest -2 log L; the sampler saw it with weights, without constraints."""
     visited = outcome["weighted_samples"]
@@ -220,50 +202,27 @@ def _result(
     before: tuple[int, int],
     settings: Settings,
 ) -> FitResult:
-    names = likelihood.parameters
-    free = np.asarray(outcome["samples"])
-    values = likelihood.coefficients(free)
-    samples = pd.DataFrame({k: np.asarray(v) for k, v in values.items()})
-    best = _best(likelihood, outcome, plan)
-    at_best = {k: float(v) for k, v in likelihood.coefficients(best).items()}
-    ess = float(outcome["ess"])
+    free, best = np.asarray(outcome["samples"]), _best(likelihood, outcome, plan)
+    ess, messages = float(outcome["ess"]), list(plan.messages)
+    if ess < 100 * len(plan.prior.names):
+        messages.append(f"the effective sample size is small ({ess:.0f}); raise nlive")
     kept = {k: v for k, v in asdict(settings).items() if k not in ("max_calls", "steps") or v}
     kept |= {"ncall": int(outcome["ncall"]), "ess": ess, "prior": plan.prior.record()}
     kept["coordinates"] = {"kind": "prior box", "reason": plan.reason}
     if plan.focus is not None:
         kept["coordinates"] = {"kind": "principal axes", **plan.focus.record()}
         kept["coordinates"]["samples_outside_core"] = plan.focus.outside(free)
-    covariance = np.atleast_2d(np.cov(free.T))
-    return FitResult(
-        method="ultranest",
-        best=at_best,
-        covariance=pd.DataFrame(covariance, index=list(names), columns=list(names)),
-        m2logl=float(likelihood.m2logl(best)),
+    return sampled(
+        likelihood,
+        "ultranest",
+        free,
+        best,
+        np.atleast_2d(np.cov(free.T)),
+        cut=plan.prior.cut(free),
+        messages=messages,
+        before=before,
         valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
-        messages=(
-            *plan.messages,
-            *_remarks(likelihood, plan.prior, free, best, ess),
-            *pulls(likelihood, at_best),
-            *met(likelihood, before),
-            *caveats(likelihood),
-        ),
-        samples=samples,
         logz=float(outcome["logz"]),
         logz_error=float(outcome["logzerr"]),
         provenance=provenance(likelihood, ("ultranest", "numpy"), **kept),
-        nuisances=tuple(n for n in nuisances_in(likelihood) if n in at_best),
     )
-
-
-def _remarks(
-    likelihood: Likelihood, prior: Prior, free: np.ndarray, best: np.ndarray, ess: float
-) -> list[str]:
-    """Return what is to be said about samples (s, p) and the best point (p,)."""
-    messages = []
-    if cut := prior.cut(free):
-        messages.append(f"the prior box cuts into the posterior of {', '.join(cut)}; widen its range")
-    if ess < 100 * len(prior.names):
-        messages.append(f"the effective sample size is small ({ess:.0f}); raise nlive")
-    if count := likelihood.non_positive(best):
-        messages.append(f"{count} events have a ratio that is not positive at the best point")
-    return messages

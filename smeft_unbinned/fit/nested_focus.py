@@ -190,7 +190,7 @@ def _valleys(
     points inside the prior with -2 log L below floor + REACH^2 count.
     """
     found = [np.zeros((1, len(point)))]
-    for k in range(len(point)):
+    for k in range(len(point) if len(point) > 1 else 0):
         ahead = _Ahead.of(likelihood, point, axes, k)
         with quiet():
             others, _ = minimise_over(ahead, _ALONG[:, None], np.zeros(len(point) - 1))

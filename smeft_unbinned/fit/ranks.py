@@ -44,6 +44,20 @@ def together(comm: Any | None, step: Callable[[], T]) -> T:
     return value  # type: ignore[no-any-return]
 
 
+def agreed(comm: Any | None, step: Callable[[], T]) -> T:
+    """Return what a step gives in each process; an exception in one of them is raised in all."""
+    if comm is None:
+        return step()
+    try:
+        value, failure = step(), None
+    except Exception as error:
+        failure = error
+    for other in comm.allgather(failure):
+        if other is not None:
+            raise other
+    return value
+
+
 def or_end(comm: Any | None, step: Callable[[], T]) -> T:
     """Return what a step gives that all processes take part in; where it fails in one, end all of them.
 

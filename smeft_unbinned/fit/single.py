@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..errors import InputError
@@ -21,13 +20,13 @@ from ..progress import Rate, progress_bar
 from ..storage import make_folder, write_text
 from .disjoint import disjoint_intervals
 from .export import smefit_content
-from .methods import fit, function_of
-from .provenance import provenance
+from .identity import identity
+from .methods import SHARED, fit, function_of
+from .ranks import communicator, together
 from .result import FitResult
 from .result_file import finite_or_null
 
 Names = tuple[str, ...]
-_PROBES = (-0.1, 0.03, 0.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,19 +185,25 @@ def _stored(
     """Return the result in the folder if it is that of the same fit, and make and store it otherwise."""
     if place is None:
         return with_unions(likelihood, fit(likelihood, method, **options), names)
-    identity = _identity(likelihood, method, options)
-    path = place / f"{'_'.join(names)}.json"
-    if path.exists():
-        try:
-            known = FitResult.load(path)
-            if known.provenance.get("identity") == identity:
-                return known
-        except InputError:  # damaged, or a file of another program: it is made anew
-            pass
+    comm, path = communicator() if method in SHARED else None, place / f"{'_'.join(names)}.json"
+    own = {k: str(v) for k, v in options.items() if k != "log_dir"}
+    mark = identity(likelihood, method=method, options=own)
+    known = together(comm, partial(_known, path, mark))
+    if known is not None:
+        return known
     result = with_unions(likelihood, fit(likelihood, method, **options), names)
-    result = replace(result, provenance={**result.provenance, "identity": identity})
-    result.save(path)
+    result = replace(result, provenance={**result.provenance, "identity": mark})
+    together(comm, partial(result.save, path))
     return result
+
+
+def _known(path: Path, mark: str) -> FitResult | None:
+    """Return the result in a file if it has this identity."""
+    try:
+        known = FitResult.load(path) if path.exists() else None
+    except InputError:  # damaged, or a file of another program: it is made anew
+        return None
+    return known if known is not None and known.provenance.get("identity") == mark else None
 
 
 def with_unions(likelihood: Likelihood, result: FitResult, names: Sequence[str]) -> FitResult:
@@ -217,19 +222,3 @@ def with_unions(likelihood: Likelihood, result: FitResult, names: Sequence[str])
         for level in levels
     }
     return replace(result, provenance={**result.provenance, "unions": unions})
-
-
-def _identity(likelihood: Likelihood, method: str, options: Mapping[str, Any]) -> str:
-    """Return a hash of how a likelihood is fitted, and of what it is, its values at a few points included."""
-    record = provenance(likelihood, ())
-    points = np.outer(_PROBES, np.ones(len(likelihood.parameters)))
-    with np.errstate(all="ignore"):
-        values = np.asarray(likelihood.m2logl(points))
-    content = {
-        "parameters": list(likelihood.parameters),
-        "record": {k: v for k, v in record.items() if k != "versions"},
-        "values": [f"{x:.8g}" for x in values],
-        "method": method,
-        "options": {k: str(v) for k, v in options.items() if k != "log_dir"},
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

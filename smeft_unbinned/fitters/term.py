@@ -116,8 +116,8 @@ class Term:
         xp = namespace(c)
         if c.dtype != xp.float64:
             raise InputError(
-                f"values of coefficients must be float64, got {c.dtype}: -2 log L of many events needs double "
-                "precision (in jax, jax.config.update('jax_enable_x64', True))"
+                f"values of coefficients must be float64, got {c.dtype}: -2 log L of many events needs "
+                "double precision (in jax, jax.config.update('jax_enable_x64', True))"
             )
         return xp.matmul(c, xp.asarray(self._matrix))
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +87,9 @@ def test_other_methods_have_their_own_options(card: Path, linear: Path, tmp_path
     assert len(json.loads((tmp_path / "a" / "fit_results.json").read_text())["samples"]["cHW"]) == 70
     output = succeed("fit", linear, "--method", "auto", "--seed", 3, "-o", tmp_path / "b")
     assert "note: method linear" in output or "quadratic" in output
+    assert len(FitResult.load(tmp_path / "b" / "fit_result.json").samples) == 10_000  # the card's default
+    succeed("fit", linear, "--method", "auto", "--samples", 30, "--nlive", 100, "-o", tmp_path / "b")
+    assert len(FitResult.load(tmp_path / "b" / "fit_result.json").samples) == 30
     assert "log Z" in succeed("fit", card, "--method", "laplace", "--samples", 500, "-o", tmp_path / "c")
     message = refuse("fit", card, "--method", "laplace", "--nlive", 100, "-o", tmp_path / "d")
     assert "--nlive has no use with --method laplace; leave it out" in message
@@ -155,3 +162,68 @@ def test_ctrl_c_says_where_to_go_on(card: Path, tmp_path: Path, monkeypatch: pyt
     assert result.exit_code == 130
     assert "interrupted; nothing is kept, the same command begins anew" in result.output
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def two() -> list[str]:
+    """The command line on two processes of the installed mpi4py."""
+    pytest.importorskip("mpi4py", reason="the mpi extra is not installed")
+    beside = Path(sys.executable).with_name("mpiexec")
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if mpiexec is None:
+        pytest.skip("there is no mpiexec")
+    return [mpiexec, "-n", "2", sys.executable, "-c", "from smeft_unbinned.cli import main; main()"]
+
+
+def on_two(two: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    command = [*two, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+
+
+def test_the_first_of_two_processes_alone_writes_and_prints(
+    two: list[str], card: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ultranest", reason="the nested extra is not installed")
+    options = ("--method", "ultranest", "--nlive", 50, "--asimov", "sm", "-o", tmp_path / "out")
+    done = on_two(two, "fit", card, *options)
+    assert done.returncode == 0, done.stderr
+    for words in ("expected at the SM", "log Z", "wrote", "fit_result.json: the result"):
+        assert done.stdout.count(words) == (2 if words == "wrote" else 1)
+    result = FitResult.load(tmp_path / "out" / "fit_result.json")
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["fit_result.json", "fit_results.json", "out.yaml", "ultranest"]
+    assert len(list((tmp_path / "out" / "ultranest").iterdir())) == 1
+    alone = succeed("fit", card, "--method", "laplace", "--asimov", "sm", "-o", tmp_path / "one")
+    assert "log Z" in alone
+    other = FitResult.load(tmp_path / "one" / "fit_result.json")
+    assert abs(result.logz - other.logz) < 4 * result.logz_error
+
+
+def test_single_fits_of_two_processes_are_stored_once(two: list[str], card: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ultranest", reason="the nested extra is not installed")
+    options = ("--individual", "--method", "ultranest", "--nlive", 50, "-o", tmp_path / "out")
+    done = on_two(two, "fit", card, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("one coefficient at a time") == 1
+    fits = tmp_path / "out" / "individual" / "fits"
+    assert sorted(p.name for p in fits.iterdir()) == ["cHW.json", "cHq3.json"]
+    before = {p.name: p.stat().st_mtime_ns for p in fits.iterdir()}
+    assert on_two(two, "fit", card, *options).returncode == 0
+    assert {p.name: p.stat().st_mtime_ns for p in fits.iterdir()} == before
+
+
+def test_other_methods_run_in_one_of_two_processes(two: list[str], card: Path, tmp_path: Path) -> None:
+    done = on_two(two, "fit", card, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    note = "--method minuit runs in one of the processes; auto and ultranest use all of them"
+    for words in (note, "-2 log L relative to the SM", "fit_result.json: the result"):
+        assert done.stdout.count(words) == 1
+
+
+def test_a_mistake_is_told_once_by_two_processes(two: list[str], tmp_path: Path) -> None:
+    for method in ("ultranest", "minuit"):
+        done = on_two(two, "fit", tmp_path / "nowhere.yaml", "--method", method)
+        assert done.returncode == 2
+        assert done.stderr.count("no such runcard") == 1
+        assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ import yaml
 from commands import refuse, run
 from scipy import stats
 
-from smeft_unbinned import Runcard, minimise
+from smeft_unbinned import Likelihood, Runcard, minimise
+from smeft_unbinned.cli import scan as command
+from smeft_unbinned.fit.scan import contour, scan
 
 pytest.importorskip("matplotlib", reason="the plot extra is not installed")
 
@@ -51,6 +54,52 @@ def test_curves_and_contours_are_written(card: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(height, stats.chi2.ppf(0.5, 2), rtol=1e-5)
     for figure in ("scan.png", "contour_cHW_cHq3.png"):
         assert (folder / figure).stat().st_size > 5_000
+
+
+def test_what_is_done_is_not_done_again(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    stop = 3
+
+    def curve(likelihood: Likelihood, name: str, *arguments: Any, **options: Any) -> pd.DataFrame:
+        calls.append(f"{name} {options['kind']}")
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return scan(likelihood, name, *arguments, **options)
+
+    def ring(*arguments: Any, **options: Any) -> dict[float, list[pd.DataFrame]]:
+        calls.append("contour")
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return contour(*arguments, **options)
+
+    monkeypatch.setattr(command, "scan", curve)
+    monkeypatch.setattr(command, "contour", ring)
+    options = ("--points", 5, "--contour", "cHW", "cHq3", "cHW", "cHq3", "-o", tmp_path / "out")
+    done = run("scan", card, *options)
+    assert done.exit_code == 130
+    kept = tmp_path / "out" / "unfinished"
+    assert f"interrupted; what is done is in {kept}: the same command goes on" in done.output
+    assert calls == ["cHW profile", "cHW individual", "cHq3 profile"]
+    stop = 6
+    assert run("scan", card, *options).exit_code == 130
+    assert calls[3:] == ["cHq3 profile", "cHq3 individual", "contour"]
+    content = yaml.safe_load(card.read_text())
+    card.write_text(yaml.safe_dump({**content, "use_quad": True}))  # another card
+    stop = 9
+    assert run("scan", card, *options).exit_code == 130
+    assert calls[6:] == ["cHW profile", "cHW individual", "cHq3 profile"]
+    stop = 0
+    (kept / "scan_cHW_individual.json").write_text("{")  # damaged
+    done = run("scan", card, *options)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert calls[9:] == ["cHW individual", "cHq3 profile", "cHq3 individual", "contour"]
+    assert not kept.exists()
+    monkeypatch.undo()
+    assert run("scan", card, *options[:-1], tmp_path / "whole").exit_code == 0
+    files = sorted(p.name for p in (tmp_path / "whole").glob("*.csv"))
+    assert len(files) == 5
+    for name in files:
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
 def test_contours_of_a_posterior_need_its_result(card: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from smeft_unbinned import Estimator, Events, InputError, TrainSettings, plots
 from smeft_unbinned.cli import main, method
 from smeft_unbinned.cli.method import settings_of
+from smeft_unbinned.estimators import checkpoint
 from smeft_unbinned.estimators.losses import LOSSES
 from smeft_unbinned.estimators.settings import AXES
 from smeft_unbinned.events.separate import draw_samples
@@ -228,6 +229,32 @@ def test_curves_are_written_as_a_table(events: Path, tmp_path: Path) -> None:
             assert row[kind] == pytest.approx(history[epoch - 1][kind][member], rel=1e-12)
     assert len(table) == 6
     assert (tmp_path / "m.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("task", [None, "1/3"])
+def test_ctrl_c_says_where_to_go_on(
+    task: str | None, events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, epochs = checkpoint.store, list[int]()
+
+    def stopped(path: Path, state: Any, *others: Any) -> None:
+        store(path, state, *others)
+        epochs.append(state.epoch)
+        if len(epochs) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "store", stopped)
+    arguments = (events, *QUICK, *(("--task", task) if task else ()), "-o", tmp_path / "m")
+    result = run(*arguments)
+    assert result.exit_code == 130
+    file = tmp_path / ("m.part-1-of-3.checkpoint" if task else "m.checkpoint")
+    assert f"interrupted; what is done is in {file}: the same command goes on" in result.output
+    assert file.exists()
+    succeed(*arguments)
+    assert epochs == [1, 2]  # the first epoch is not repeated
+    monkeypatch.setattr(checkpoint, "store", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = run(events, *QUICK, "-o", tmp_path / "other")
+    assert "interrupted; nothing is kept, the same command begins anew" in result.output
 
 
 def test_tasks_are_collected_to_the_whole(events: Path, whole: Path, tmp_path: Path) -> None:

@@ -42,6 +42,17 @@ def test_a_linear_problem_in_a_box_that_cuts_is_sampled(make_linear) -> None:
     assert auto(likelihood, bounds={"cHW": (best, best + 30)}, prefer="best fit").method == "linear"
 
 
+def test_samples_are_as_many_as_were_asked_for(make_linear, make_unbinned) -> None:
+    for likelihood, method in (
+        (Likelihood([make_linear(1)]), "linear"),
+        (Likelihood([make_unbinned(8, n=100)]), "laplace"),
+    ):
+        result = auto(likelihood, n_samples=70)
+        assert (result.method, len(result.samples)) == (method, 70)
+        with pytest.raises(InputError, match="n_samples must be positive, got 0"):
+            auto(likelihood, n_samples=0)
+
+
 def test_a_near_gaussian_problem_is_importance_sampled(make_unbinned) -> None:
     likelihood = Likelihood([make_unbinned(8, n=100)])
     result = auto(likelihood, seed=3)

@@ -140,7 +140,7 @@ def test_all_of_several_minima_are_sampled() -> None:
 
 @pytest.mark.parametrize(("half", "kind"), [(20.0, "principal axes"), (5.0, "prior box")])
 def test_a_bent_valley_is_sampled_to_its_ends(half: float, kind: str) -> None:
-    """b = -a^2 to 0.05, with a normal: few live points would miss most of it with a core around the minimum."""
+    """b = -a^2 to 0.05, a normal: a core around the minimum would leave most of it to few live points."""
     coefficients = np.zeros((2, 6))
     coefficients[0, 2] = coefficients[0, 3] = coefficients[1, 1] = 1.0
     data = GaussianDataset(

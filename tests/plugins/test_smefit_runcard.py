@@ -36,6 +36,7 @@ def test_unbinned_entries_become_external_chi2(tmp_path: Path) -> None:
     assert len(CARD["datasets"]) == 3
     kept = with_unbinned({**CARD, "external_chi2": {"other": {"path": "x.py"}}, "use_t0": True})
     assert (list(kept["external_chi2"]), kept["use_t0"]) == (["other", "zh"], True)
+    assert with_unbinned({**CARD, "data_path": ["tables"]}, tmp_path)["data_path"] == str(tmp_path / "tables")
 
 
 def test_paths_default_to_the_tables_of_the_package() -> None:
@@ -55,6 +56,8 @@ def test_paths_default_to_the_tables_of_the_package() -> None:
         ({"datasets": [{"name": "_x", "unbinned": "x"}]}, "starts with '_'"),
         ({"external_chi2": {"zh": {}}}, "'zh' is given twice"),
         ({"rot_to_fit_basis": "rotation.json"}, "rot_to_fit_basis does not work"),
+        ({"data_path": ["a", "b"]}, r"one folder as data_path, got \['a', 'b'\]; put the files into one"),
+        ({"theory_path": [3]}, r"one folder as theory_path, got \[3\]"),
     ],
 )
 def test_wrong_cards_are_refused(change: dict[str, Any], message: str) -> None:

@@ -96,7 +96,8 @@ def test_nuisances_are_minimised_over_and_told() -> None:
     assert term.nuisances == dataset.nuisances
     assert any("minimised over its nuisances" in note for note in term.notes)
     c = np.full(len(term.names), 0.1)
-    assert float(term.m2logl(c)) == pytest.approx(float(Likelihood([dataset]).profiled().m2logl(c)), rel=1e-12)
+    expected = float(Likelihood([dataset]).profiled().m2logl(c))
+    assert float(term.m2logl(c)) == pytest.approx(expected, rel=1e-12)
     copy = pickle.loads(pickle.dumps(term))
     assert float(copy.m2logl(c)) == float(term.m2logl(c))
 

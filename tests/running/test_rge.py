@@ -17,6 +17,7 @@ from smeft_unbinned.rg_matrix import Matrix
 from smeft_unbinned.rge import Running
 from smeft_unbinned.rge_file import write_matrices
 from smeft_unbinned.rge_parse import RunningBlock
+from smeft_unbinned.runcard import Runcard
 
 DEFAULTS = {"init_scale": 1000.0, "smeft_accuracy": "integrate", "adm_QCD": "full", "yukawa": "top"}
 CARD = {"adm_QCD": False, "obs_scale": "dynamic", "rg_matrix": "rge_matrix.pkl"}
@@ -185,6 +186,21 @@ def test_notes_say_what_one_might_not_expect() -> None:
     assert "no effect on binned data" in second
     assert "gUV run into nothing" in third
     assert "Did you mean 'OtG'?" in Running.parse({"adm_QCD": False}, ["OtGG"]).notes[0]
+    assert Running.parse({"adm_QCD": False}, ["OtG", "gUV"], without_effect=["gUV"]).notes == ()
+
+
+def test_a_card_notes_only_what_would_have_moved_the_data() -> None:
+    coefficients = {
+        "gUV": {"min": -1, "max": 1},  # acts through the rule alone
+        "OtG": {"constrain": [{"gUV": [0.5, 2]}]},
+        "off": {"constrain": True, "value": 0},
+        "lost": {"min": -1, "max": 1},
+    }
+    content = {"datasets": ["A"], "coefficients": coefficients, "rge": {"adm_QCD": False}}
+    running = Runcard.from_dict(content).running
+    assert running is not None
+    (note,) = running.notes
+    assert "rge: lost run into nothing" in note
 
 
 class Computer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from click.testing import CliRunner, Result
 from mixed_data import counts, simulated
 
 from smeft_unbinned import InputError, Likelihood, PoissonDataset, minimise
-from smeft_unbinned.cli import chi2, coverage, fisher
+from smeft_unbinned.cli import chi2, coverage, fisher, main
+from smeft_unbinned.statistics import coverage as coverage_of_fits
 from smeft_unbinned.statistics import fisher as information
+from smeft_unbinned.statistics.toyfit import ToyFit, fit
 
 
 @pytest.fixture
@@ -81,6 +84,24 @@ def test_chi2_at_a_point_and_at_a_fit(card: Path, tmp_path: Path) -> None:
     assert "total with events" in toys
     with pytest.raises(InputError, match="both say where"):
         run(chi2, card, "--at", "cHW=0.1", "--result", tmp_path / "fit_result.json")
+
+
+def test_coverage_says_where_to_go_on(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def killed(*arguments: Any) -> ToyFit:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fit(*arguments)
+
+    monkeypatch.setattr(sys.modules[coverage_of_fits.__module__], "fit", killed)
+    result = CliRunner().invoke(main, ["coverage", str(card), "--toys", "4"])
+    assert result.exit_code == 130
+    folder = tmp_path / "out" / "coverage"
+    assert f"interrupted; what is done is in {folder}: the same command goes on" in result.output
+    assert CliRunner().invoke(main, ["coverage", str(card), "--toys", "4"]).exit_code == 0
+    assert len(calls) == 5
 
 
 def test_coverage_goes_on(card: Path, tmp_path: Path) -> None:
