@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats
 
 from .plots import COLOURS, _figure, _save
+from .quantiles import chi2_quantile
 
 _LINES = {"profile": "-", "individual": "--"}
 
@@ -22,13 +22,13 @@ def scans(curves: Mapping[str, Sequence[pd.DataFrame]], levels: Sequence[float],
     rows = -(-len(curves) // columns)
     figure = _figure(figsize=(3.4 * columns, 2.8 * rows))
     grid = figure.subplots(rows, columns, squeeze=False)
-    top = 1.6 * max(float(stats.chi2.ppf(x, 1)) for x in levels)
+    top = 1.6 * max(float(chi2_quantile(x, 1)) for x in levels)
     for axes, (name, frames) in zip(grid.flat, curves.items(), strict=False):
         for frame, colour in zip(frames, COLOURS[1:], strict=False):
             kind = frame.attrs.get("kind", "profile")
             axes.plot(frame["value"], frame["delta"], _LINES.get(kind, "-"), color=colour, label=kind)
         for level in levels:
-            axes.axhline(float(stats.chi2.ppf(level, 1)), color="0.7", linewidth=0.8, zorder=0)
+            axes.axhline(float(chi2_quantile(level, 1)), color="0.7", linewidth=0.8, zorder=0)
         axes.set(xlabel=f"{name}, TeV$^{{-2}}$", ylabel=r"$-2\,\Delta\log L$", ylim=(0, top))
         axes.locator_params(axis="x", nbins=5)
         if len(frames) > 1:

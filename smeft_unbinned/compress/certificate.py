@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from ..datasets import UnbinnedDataset
 from ..errors import InputError
@@ -168,7 +168,7 @@ class _Climber:
             "fun": lambda z: self.limit - self._at(z)[2],
             "jac": lambda z: -self._at(z)[3],
         }
-        slsqp: Any = optimize.minimize
+        slsqp: Any = scipy.optimize.minimize
         for _ in range(2):  # a second time from where the first gave up
             found = slsqp(
                 lambda z: -sign * self._at(z)[0] / unit,

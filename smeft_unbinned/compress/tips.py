@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from ..likelihood import Likelihood
 from .region import Region, principal_axes, values
@@ -46,7 +46,7 @@ def extreme(
         "fun": lambda y: limit - float(function.m2logl(best + axes @ y)),
         "jac": lambda y: -axes.T @ np.asarray(function.gradient(best + axes @ y)),
     }
-    slsqp: Any = optimize.minimize
+    slsqp: Any = scipy.optimize.minimize
     first = np.linalg.solve(axes, start - best)
     found = slsqp(
         lambda y: -float(direction @ y),

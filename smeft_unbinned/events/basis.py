@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from ..errors import InputError, nearest
 from ..polynomial import check_operators, size
@@ -202,7 +202,7 @@ def _improve(first: np.ndarray, second: np.ndarray, bounds: float, fixed: bool) 
         return float(np.log(value)) + near, total[keep:].ravel()
 
     limits = [(-bounds, bounds)] * (first.size - keep * shape[1])
-    result = minimize(
+    result = scipy.optimize.minimize(
         objective, first[keep:].ravel(), jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": 500}
     )
     points = np.concatenate([first[:keep], result.x.reshape(-1, shape[1])])

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from iminuit import Minuit
-from scipy import stats
 
 from ..likelihood import Likelihood
+from ..quantiles import chi2_quantile
 from .bounded import bounded_intervals, outside, polished
 from .flat import covariance_at, only_quadratic, reached
 from .frames import Affine, Scaled, eigenbasis
@@ -84,7 +84,7 @@ class Best:
         Columns lower and upper; NaN where none is found, and where a flat direction leaves none. The point
         is None where none was met.
         """
-        names, delta = self.likelihood.parameters, float(stats.chi2.ppf(level, 1))
+        names, delta = self.likelihood.parameters, float(chi2_quantile(level, 1))
         target, scale = self.branches[0].value + delta, self.function.scale
         which = [i for i, n in enumerate(names) if n in wanted and n not in self.free_of]
         rows, lower = np.full((len(names), 2), np.nan), None
@@ -127,7 +127,7 @@ class Best:
     def _others(self, level: float) -> list[str]:
         """Return what to say about further minima that an interval at this level would have to reach."""
         rise = self.found.values[1:] - self.value
-        count = int(np.sum(rise < stats.chi2.ppf(level, 1)))
+        count = int(np.sum(rise < chi2_quantile(level, 1)))
         if not count:
             return []
         point, errors = self.found.points[1], np.sqrt(np.diag(self.covariance))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from ..likelihood import Likelihood
 from .frames import Affine, Boxed, Scaled
@@ -97,7 +97,9 @@ class BoundedProfile:
             last = bool(sign * (inside + step - limit) >= 0)
             outside = limit if last else inside + step
             if self(outside) > target:
-                return float(optimize.brentq(lambda t: self(t) - target, inside, outside, xtol=1e-7 * error))
+                return float(
+                    scipy.optimize.brentq(lambda t: self(t) - target, inside, outside, xtol=1e-7 * error)
+                )
             if last:
                 return limit
             inside, step = outside, 1.6 * step

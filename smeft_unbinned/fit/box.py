@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..constraints import check_bounds
 from ..errors import InputError
@@ -69,7 +69,7 @@ def log_volume(prior: Prior) -> float:
     pull = prior.centre[~flat] / prior.error[~flat]
     total -= float(np.sum(0.5 * pull**2 + np.log(np.sqrt(2 * np.pi) * prior.error[~flat])))
     low, high = (
-        stats.norm.cdf((x - prior.centre)[~flat] / prior.error[~flat]) for x in (prior.lower, prior.upper)
+        special.ndtr((x - prior.centre)[~flat] / prior.error[~flat]) for x in (prior.lower, prior.upper)
     )
     return total - float(np.sum(np.log(high - low)))
 
@@ -82,5 +82,5 @@ def inside(prior: Prior, points: np.ndarray) -> np.ndarray:
 def outside_share(prior: Prior, best: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Return the probability outside the range of each parameter, (p,), of a Gaussian without the ranges."""
     return np.asarray(
-        stats.norm.cdf((prior.lower - best) / errors) + stats.norm.sf((prior.upper - best) / errors)
+        special.ndtr((prior.lower - best) / errors) + special.ndtr((best - prior.upper) / errors)
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ..progress import Rate, progress_bar
 
@@ -121,8 +121,8 @@ def split_rhat(chains: np.ndarray) -> np.ndarray:
 
 def _rhat(chains: np.ndarray) -> np.ndarray:
     m, n, p = chains.shape
-    ranks = stats.rankdata(chains.reshape(m * n, p), axis=0)
-    z = stats.norm.ppf((ranks - 0.375) / (m * n + 0.25)).reshape(m, n, p)
+    ranks = scipy.stats.rankdata(chains.reshape(m * n, p), axis=0)
+    z = scipy.special.ndtri((ranks - 0.375) / (m * n + 0.25)).reshape(m, n, p)
     within = z.var(axis=1, ddof=1).mean(axis=0)
     between = z.mean(axis=1).var(axis=0, ddof=1)
     return np.asarray(np.sqrt((n - 1) / n + between / within))

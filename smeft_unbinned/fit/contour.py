@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from ..errors import InputError, brief
 from ..likelihood import Likelihood
 from ..progress import Rate, progress_bar
+from ..quantiles import chi2_quantile
 from .conditional import conditional, known_minima
 from .level_curves import level_curves
 from .result import FitResult, check_level
@@ -65,7 +66,7 @@ def contour(
             bar.update(task, note=f"{points} points, {rate}")
 
         for level in levels:
-            plane = Plane(function, known, float(stats.chi2.ppf(level, 2)))
+            plane = Plane(function, known, float(chi2_quantile(level, 2)))
             curves = plane.curves(tell)
             found[float(level)] = [pd.DataFrame(c * function.scale[:2], columns=[a, b]) for c in curves]
     return found
@@ -82,7 +83,7 @@ def _posterior(result: FitResult | None, a: str, b: str, level: float) -> list[p
             )
     points = samples[[a, b]].to_numpy(float)
     points = points[:: max(1, -(-len(points) // _SAMPLES))].T
-    density = stats.gaussian_kde(points)
+    density = scipy.stats.gaussian_kde(points)
     pad = 4 * np.sqrt(np.diag(density.covariance))[:, None]
     x, y = np.linspace(points.min(axis=1) - pad[:, 0], points.max(axis=1) + pad[:, 0], _GRID).T
     grid = np.stack(np.meshgrid(x, y, indexing="ij"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import signal
+import scipy
 
 _GRID = 4096
 _FINE = 0.9
@@ -73,7 +73,9 @@ def _above(x: np.ndarray, level: float, width: float) -> list[tuple[float, float
     edges = np.linspace(x.min() - 4 * width, x.max() + 4 * width, _GRID + 1)
     centres, step = 0.5 * (edges[1:] + edges[:-1]), edges[1] - edges[0]
     reach = np.arange(-int(5 * width / step) - 1, int(5 * width / step) + 2) * step
-    density = signal.fftconvolve(np.histogram(x, edges)[0], np.exp(-0.5 * (reach / width) ** 2), mode="same")
+    density = scipy.signal.fftconvolve(
+        np.histogram(x, edges)[0], np.exp(-0.5 * (reach / width) ** 2), mode="same"
+    )
     threshold = np.quantile(np.interp(x, centres, density), 1 - level)
     inside = np.concatenate([[False], density > threshold, [False]])
     change = np.flatnonzero(inside[1:] != inside[:-1])

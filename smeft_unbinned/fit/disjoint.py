@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from ..errors import InputError, nearest
 from ..likelihood import Likelihood
+from ..quantiles import chi2_quantile
 from .credible import unions
 from .frames import Scaled
 from .intervals import Branch, pieces
@@ -42,7 +42,7 @@ def disjoint_intervals(
         errors = scales(likelihood, points[0])
     function = Scaled(likelihood, errors)
     branches = [Branch.at(function, function.inverse(c)) for c in points]
-    target = min(b.value for b in branches) + float(stats.chi2.ppf(level, 1))
+    target = min(b.value for b in branches) + float(chi2_quantile(level, 1))
     i = names.index(name)
     unit = float(errors[i])
     return [(low * unit, high * unit) for low, high in pieces(function, branches, i, target)]

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
 from ..errors import InputError
 from ..likelihood import Likelihood
+from ..quantiles import half_width
 from .box import all_bounds, inside, log_volume, make_prior, outside_share
 from .design import Design, agrees, design
 from .prior import Prior
@@ -166,7 +166,7 @@ def solve(
     values = {k: float(v) for k, v in likelihood.coefficients(best).items()}
 
     def intervals(level: float) -> pd.DataFrame:
-        half = errors.to_numpy() * float(stats.norm.ppf(0.5 + level / 2))
+        half = errors.to_numpy() * half_width(level)
         table = pd.DataFrame({"lower": best - half, "upper": best + half}, index=list(names))
         table.attrs["method"] = "exact Gaussian"
         return table

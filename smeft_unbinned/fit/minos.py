@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from iminuit import Minuit
-from scipy import stats
+from scipy import special
 
 from .frames import Affine, Scaled
 from .intervals import Branch
@@ -28,7 +28,7 @@ def minos_end(function: Scaled, branch: Branch, i: int, sign: float, target: flo
     minuit.errordef, minuit.strategy, minuit.errors = Minuit.LEAST_SQUARES, 1, np.ones(len(names))
     try:
         minuit.migrad(ncall=20_000)
-        minuit.minos("y0", cl=float(stats.chi2.cdf(target - branch.value, 1)))
+        minuit.minos("y0", cl=float(special.chdtr(1, target - branch.value)))
     except RuntimeError:  # Minuit gives up
         return None
     found = minuit.merrors["y0"]

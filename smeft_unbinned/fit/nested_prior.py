@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from ..constraints import check_bounds
 from ..errors import InputError, NonPositiveRatio
@@ -90,7 +90,7 @@ def _excluded(likelihood: Likelihood, prior: Prior, minima: Sequence[np.ndarray]
     lower, upper = prior.support()
     scale = upper - lower
     least = np.inf
-    search: Any = optimize.minimize
+    search: Any = scipy.optimize.minimize
     for point in [*minima, (lower + upper) / 2]:
         found = search(
             lambda y: float(likelihood.m2logl(y * scale)) - value,

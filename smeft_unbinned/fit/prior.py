@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..constraints import Constraint
 
@@ -52,11 +52,9 @@ class Prior:
         f, g = self.flat, ~self.flat
         values[..., f] = self.lower[f] + u[..., f] * (self.upper - self.lower)[f]
         if g.any():
-            low, high = (
-                stats.norm.cdf((x - self.centre)[g] / self.error[g]) for x in (self.lower, self.upper)
-            )
+            low, high = (special.ndtr((x - self.centre)[g] / self.error[g]) for x in (self.lower, self.upper))
             fraction = np.clip(low + u[..., g] * (high - low), _EDGE, 1 - _EDGE)
-            values[..., g] = self.centre[g] + self.error[g] * stats.norm.ppf(fraction)
+            values[..., g] = self.centre[g] + self.error[g] * special.ndtri(fraction)
         return values
 
     def support(self) -> tuple[np.ndarray, np.ndarray]:
@@ -70,11 +68,9 @@ class Prior:
         f, g = self.flat, ~self.flat
         value = np.full(len(c), -np.sum(np.log((self.upper - self.lower)[f])))
         if g.any():
-            low, high = (
-                stats.norm.cdf((x - self.centre)[g] / self.error[g]) for x in (self.lower, self.upper)
-            )
+            low, high = (special.ndtr((x - self.centre)[g] / self.error[g]) for x in (self.lower, self.upper))
             z = (c[:, g] - self.centre[g]) / self.error[g]
-            value += np.sum(stats.norm.logpdf(z) - np.log(self.error[g] * (high - low)), axis=1)
+            value += np.sum(-0.5 * z**2 - np.log(np.sqrt(2 * np.pi) * self.error[g] * (high - low)), axis=1)
         return np.where(inside, value, -np.inf)
 
     def distance(self, c: np.ndarray) -> np.ndarray:

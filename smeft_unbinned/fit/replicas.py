@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..datasets.protocol import Dataset
 from ..errors import InputError, brief
 from ..likelihood import Likelihood
 from ..newton import minimise_over
+from ..quantiles import chi2_quantile
 from .minuit import minimise, scales
 from .network_ends import Scaled, interval_ends
 from .networks import ReplicaLikelihood
@@ -135,7 +135,7 @@ def fit_replicas(
     messages += [_which(free, "that leave a direction unconstrained and are left out")] if len(free) else []
     bad = [m for m in range(len(index)) if networks.of([m]).non_positive(frame.to_numpy()[m])]
     messages += [_which(bad, "with ratios that are not positive at their best fit")] if bad else []
-    deltas = stats.chi2.ppf(np.array(levels, dtype=float), 1)
+    deltas = chi2_quantile(np.array(levels, dtype=float), 1)
     limits = interval_ends(scaled, y, value, converged, deltas) * scaled.scale[:, None]
     columns = pd.MultiIndex.from_product([names, ["lower", "upper"]])
     ends: dict[float, pd.DataFrame] = {}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..errors import InputError, brief
+from ..quantiles import half_width
 from . import credible
 from .frozen import protect
 
@@ -167,7 +167,7 @@ class FitResult:
         slopes = np.linalg.lstsq(x, y, rcond=None)[0]  # (p, k), exact but for rounding
         slopes[:, [samples.columns.get_loc(n) for n in free]] = np.eye(len(free))
         half = np.sqrt(np.einsum("pk,pq,qk->k", slopes, covariance, slopes).clip(0))
-        half *= float(stats.norm.ppf(0.5 + level / 2))
+        half *= half_width(level)
         centre = best[samples.columns]
         frame = pd.DataFrame({"lower": centre - half, "upper": centre + half})
         frame.attrs["method"] = "exact normal"
@@ -176,7 +176,7 @@ class FitResult:
     def hesse_intervals(self, level: float = 0.95) -> pd.DataFrame:
         """Return the symmetric intervals of the covariance (parabolic approximation)."""
         check_level(level)
-        half, samples = self.errors * float(stats.norm.ppf(0.5 + level / 2)), self.samples
+        half, samples = self.errors * half_width(level), self.samples
         if samples is None or self.method == "linear":
             centre = pd.Series(dict(self.best)).loc[half.index]
         else:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..errors import InputError
 from ..fit.result import check_level
 from ..likelihood import Likelihood
 from ..polynomial import Point
 from ..progress import progress_bar
+from ..quantiles import chi2_quantile
 from .binomial import coverage_of, two_sided
 from .fisher import fisher
 from .lines import Lines
@@ -163,7 +163,7 @@ def _table(good: list[dict[str, Any]], operators: list[str], levels: tuple[float
     for i, region in enumerate(regions):
         dimension = len(operators) if region == JOINT else 1
         for level in levels:
-            inside = int(np.sum(rises[:, i] <= stats.chi2.ppf(level, dimension)))
+            inside = int(np.sum(rises[:, i] <= chi2_quantile(level, dimension)))
             counts = coverage_of(inside, len(good), level)
             p = two_sided(counts.pop("p_low"), counts.pop("p_high"))
             rows.append({"region": region, "level": level, **counts, "p": p})

@@ -30,6 +30,7 @@ from ..fit.result import FitResult
 from ..likelihood import Likelihood
 from ..polynomial import Point
 from ..progress import progress_bar
+from ..quantiles import chi2_tail
 from .binomial import exceedance, two_sided
 from .fisher import CONSTRAINTS, fisher
 from .objective import Objective, scales, starts
@@ -173,10 +174,10 @@ def _closed_forms(
             residual = d.data - np.asarray(d.prediction(place))
             for name, rows in groups(d):
                 own = residual[rows] @ np.linalg.solve(d.covariance[rows, rows], residual[rows])
-                named.append((name, float(stats.chi2.sf(own, rows.stop - rows.start)), "chi2"))
+                named.append((name, float(chi2_tail(own, rows.stop - rows.start)), "chi2"))
         elif isinstance(d, PoissonDataset):
             nu = d.contents(place)
-            named.append((d.name, float(stats.chi2.sf(deviance(d.counts, nu), len(d))), "chi2, large counts"))
+            named.append((d.name, float(chi2_tail(deviance(d.counts, nu), len(d))), "chi2, large counts"))
             if nu.min() < FEW:
                 messages.append(f"{d.name}: bins with less than {FEW:g} expected events; take p from toys")
         else:
@@ -204,7 +205,7 @@ def _with_totals(
         free = 0 if events.any() else fitted
         points_of_constraints = int(whole.loc[whole["kind"] == CONSTRAINTS, "points"].sum())
         dof = points - free - points_of_constraints * bool(fitted)
-        p = float(stats.chi2.sf(value, dof)) if dof > 0 else np.nan
+        p = float(chi2_tail(value, dof)) if dof > 0 else np.nan
         method = f"chi2, {dof} degrees of freedom"
         if fitted and events.any():
             messages.append(
