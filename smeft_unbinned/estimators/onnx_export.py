@@ -14,16 +14,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import storage
-from ..errors import InputError, require
+from ..errors import InputError
 from ..events.morphing import monomial_names
+from ..graphs.builder import Graph, Shape, new_graph, session
 from ..operators import UNITS
 from ..polynomial import size
 from ..version import __version__
@@ -33,47 +32,9 @@ from .estimator import Estimator
 from .features import FeatureMap
 from .growth import Growth
 from .heads import Head, Linear, Morphing, Quadratic, Squares
-from .heads import morphing as morphing_head
+from .heads.morphing import LARGEST
 
-OPSET, IR_VERSION = 17, 8
-"""Version of the operators and of the file format, which runtimes read since mid-2022."""
 _CHUNK = 8192
-
-
-@dataclass
-class Graph:
-    """A graph under construction: nodes and constants, each value known by its name."""
-
-    onnx: Any
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-
-    def constant(self, value: Any, dtype: Any = np.float64) -> str:
-        """Store an array and return its name."""
-        name = f"constant{len(self.constants)}"
-        array = np.array(value, dtype=dtype, order="C")
-        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node with one output and return the name of that."""
-        name = output or f"{operator.lower()}{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], **attributes))
-        return name
-
-    def take(self, value: str, index: Any) -> str:
-        """Select entries on the last axis."""
-        return self.add("Gather", value, self.constant(index, np.int64), axis=-1)
-
-    def pad(self, value: str, dimensions: int, before: int, after: int, filling: float) -> str:
-        """Put entries before and after those on the last axis."""
-        other = [0] * (dimensions - 1)
-        widths = self.constant([*other, before, *other, after], np.int64)
-        return self.add("Pad", value, widths, self.constant(filling))
-
-    def shaped(self, value: str, shape: list[int]) -> str:
-        """Reshape; 0 keeps the length of an axis."""
-        return self.add("Reshape", value, self.constant(shape, np.int64))
 
 
 def to_onnx(estimator: Estimator, path: str | os.PathLike[str], *, members: bool = False) -> Path:
@@ -84,14 +45,13 @@ def to_onnx(estimator: Estimator, path: str | os.PathLike[str], *, members: bool
     head that the export does not know.
     """
     target = storage.check_target(path)
-    storage.write_bytes(target, _model(estimator, members).SerializeToString())
+    storage.write_bytes(target, _model(estimator, members))
     return target
 
 
-def _model(estimator: Estimator, members: bool) -> Any:
-    onnx = require("onnx", "onnx")
+def _model(estimator: Estimator, members: bool) -> bytes:
+    graph = new_graph()
     inputs, backbone, write_head = _supported(estimator)
-    graph = Graph(onnx)
     x = _inputs(graph, inputs, "features")
     g = _growth(graph, estimator.growth, x)
     outputs = _networks(graph, backbone, estimator.parameters, x, len(inputs.mean))
@@ -100,27 +60,12 @@ def _model(estimator: Estimator, members: bool) -> Any:
     unusable = graph.add("ReduceSum", graph.add("Sub", x, x), graph.constant([1], np.int64), keepdims=1)
     replicas = graph.add("Add", replicas, unusable, output="replicas")
     graph.add("ReduceMean", replicas, axes=[0], keepdims=0, output="coefficients")
-    double, info = onnx.TensorProto.DOUBLE, onnx.helper.make_tensor_value_info
     p = size(len(estimator.operators))
-    given = [info("coefficients", double, ["N", p])]
+    given: dict[str, Shape] = {"coefficients": ["N", p]}
     if members:
-        given.append(info("replicas", double, [estimator.members, "N", p]))
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "ratio_coefficients",
-            [info("features", double, ["N", len(estimator.features)])],
-            given,
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="smeft-unbinned",
-        producer_version=__version__,
-    )
-    onnx.helper.set_model_props(model, _metadata(estimator))
-    onnx.checker.check_model(model, full_check=True)
-    return model
+        given["replicas"] = [estimator.members, "N", p]
+    features: dict[str, Shape] = {"features": ["N", len(estimator.features)]}
+    return graph.model("ratio_coefficients", features, given, _metadata(estimator))
 
 
 HeadWriter = Callable[[Graph, Estimator, str, str], str]
@@ -181,15 +126,8 @@ def _inputs(graph: Graph, inputs: FeatureMap, features: str) -> str:
 def _growth(graph: Graph, growth: Growth, x: str) -> str:
     """Add the growth (N, n) of inputs (N, D)."""
     x = graph.add("Max", graph.add("Min", x, graph.constant(growth.upper)), graph.constant(growth.lower))
-    monomials = _monomials(graph, x, len(growth.lower))
+    monomials = graph.monomials(x, len(growth.lower), 2)
     return graph.add("Exp", graph.add("MatMul", monomials, graph.constant(growth.coefficients)))
-
-
-def _monomials(graph: Graph, x: str, n: int) -> str:
-    """Add the monomials 1, x_i, x_i x_j (i <= j) of (N, n): (N, P)."""
-    full = graph.pad(x, 2, 1, 0, 1.0)
-    rows, columns = np.triu_indices(n + 1)
-    return graph.add("Mul", graph.take(full, rows), graph.take(full, columns))
 
 
 def _networks(graph: Graph, backbone: MLP, parameters: tuple[np.ndarray, ...], x: str, width: int) -> str:
@@ -230,7 +168,7 @@ def _quadratic(graph: Graph, estimator: Estimator, outputs: str, g: str) -> str:
     rows, columns = np.triu_indices(n + 1)
     where = np.zeros((n + 1, n + 1), dtype=np.int64)
     where[rows, columns] = where[columns, rows] = np.arange(rows.size)
-    packed = graph.add("Mul", graph.pad(outputs, 3, 1, 0, 1.0), _monomials(graph, g, n))
+    packed = graph.add("Mul", graph.pad(outputs, 3, 1, 0, 1.0), graph.monomials(g, n, 2))
     half = graph.add("Mul", packed, graph.constant(np.where(rows == columns, 1.0, 0.5)))
     matrix = graph.shaped(graph.take(half, where.reshape(-1)), [0, 0, n + 1, n + 1])
     s = estimator.calibration[:, None]
@@ -242,8 +180,8 @@ def _morphing(graph: Graph, estimator: Estimator, outputs: str, g: str) -> str:
     """From the logarithms of the ratios at the basis points to the coefficients of the monomials in u."""
     head = estimator.head
     assert isinstance(head, Morphing)
-    inverse = morphing_head._inverse(len(estimator.operators), head.extra, head.seed)
-    limited = graph.add("Min", outputs, graph.constant(morphing_head._LARGEST))
+    inverse = head.inverse(len(estimator.operators))
+    limited = graph.add("Min", outputs, graph.constant(LARGEST))
     change = graph.add("Sub", graph.add("Exp", limited), graph.constant(1.0))
     return _quadratic(graph, estimator, graph.add("MatMul", change, graph.constant(inverse.T)), g)
 
@@ -281,14 +219,14 @@ def check(path: str | os.PathLike[str], estimator: Estimator, frame: pd.DataFram
     not finite. Raises InputError without the package onnxruntime, for a file it cannot read, and for one of
     other features, operators or number of members.
     """
-    session = _session(path)
-    about = session.get_modelmeta().custom_metadata_map
+    runtime = session(path)
+    about = runtime.get_modelmeta().custom_metadata_map
     for key, expected in _metadata(estimator).items():
         if key in ("features", "operators", "members") and about.get(key) != expected:
             raise InputError(
                 f"{path} has {key} {about.get(key)}, the estimator {expected}; export this estimator again"
             )
-    names = [output.name for output in session.get_outputs()]
+    names = [output.name for output in runtime.get_outputs()]
     rows, columns = np.triu_indices(len(estimator.operators) + 1)
     largest = 0.0
     for start in range(0, max(len(frame), 1), _CHUNK):  # the estimator refuses an empty frame
@@ -299,24 +237,10 @@ def check(path: str | os.PathLike[str], estimator: Estimator, frame: pd.DataFram
         full = np.concatenate([np.ones((len(part), 1)), growth], axis=1)
         sizes = full[:, rows] * full[:, columns]
         values = part[list(estimator.features)].to_numpy(float)
-        for name, found in zip(names, session.run(names, {"features": values}), strict=True):
+        for name, found in zip(names, runtime.run(names, {"features": values}), strict=True):
             difference = np.max(np.abs(found - wanted[name]) / np.maximum(np.abs(wanted[name]), sizes))
             largest = max(largest, float(difference) if np.isfinite(difference) else np.inf)
     return largest
-
-
-def _session(path: str | os.PathLike[str]) -> Any:
-    runtime = require("onnxruntime", "onnx")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from error
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own have no public class in common
-        raise InputError(f"{path} is not an ONNX file that onnxruntime reads: {error}") from error
 
 
 def random_features(estimator: Estimator, n: int, seed: int) -> pd.DataFrame:

@@ -21,7 +21,8 @@ from ...events.basis import choose_basis
 from ...polynomial import size
 from .base import Head, symmetric
 
-_LARGEST = 30.0  # of log rho, where float32 still squares without overflow
+LARGEST = 30.0
+"""Logarithms of rho are cut here, where float32 still squares without overflow."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,18 @@ class Morphing(Head):
         return size(n) - 1 + self.extra
 
     def terms(self, outputs: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        change = torch.expm1(outputs.clamp(max=_LARGEST))  # rho - 1, so that r = 1 at the SM
-        inverse = torch.as_tensor(_inverse(n, self.extra, self.seed), dtype=outputs.dtype)
+        change = torch.expm1(outputs.clamp(max=LARGEST))  # rho - 1, so that r = 1 at the SM
+        inverse = torch.as_tensor(self.inverse(n), dtype=outputs.dtype)
         coefficients = torch.matmul(change, inverse.to(outputs.device).T)
         return coefficients[..., :n], symmetric(coefficients[..., n:], n)
 
     def points(self, n: int) -> np.ndarray:
         """Return the basis points in u, the SM left out, (B, n)."""
         return _points(n, self.extra, self.seed)
+
+    def inverse(self, n: int) -> np.ndarray:
+        """Return the matrix from rho - 1 to the coefficients beyond the constant, (P - 1, B)."""
+        return _inverse(n, self.extra, self.seed)
 
 
 @lru_cache(maxsize=32)
@@ -60,5 +65,4 @@ def _points(n: int, extra: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _inverse(n: int, extra: int, seed: int) -> np.ndarray:
-    """Return the matrix (P - 1, B) from rho - 1 to the coefficients beyond the constant."""
     return np.asarray(np.linalg.pinv(morphing.monomial_matrix(_points(n, extra, seed))[:, 1:]))
