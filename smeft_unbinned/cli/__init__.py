@@ -9,11 +9,13 @@ import click
 
 from ..errors import InputError
 from ..version import __version__
+from .common import finish, with_common
 from .interrupt import interrupted
 
 COMMANDS = (
-    "demo", "generate", "events", "train", "responses", "diagnose", "export", "compress", "project",
-    "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "onnx", "inspect", "fitters",
+    "demo", "init", "validate", "generate", "events", "train", "responses", "diagnose", "export", "compress",
+    "project", "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "report", "onnx", "inspect",
+    "fitters", "completion",
 )  # fmt: skip
 
 
@@ -33,16 +35,20 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".{cmd_name}", __name__)
-        command: click.Command = module.command
-        return command
+        return with_common(module.command)
 
     def invoke(self, ctx: click.Context) -> Any:
+        problem = None
         try:
             return super().invoke(ctx)
         except InputError as error:
-            raise UserError(str(error)) from error
+            problem = str(error)
+            raise UserError(problem) from error
         except KeyboardInterrupt as error:
+            problem = "interrupted"
             raise interrupted(ctx) from error
+        finally:
+            finish(ctx, problem)
 
 
 @click.group(
@@ -54,6 +60,8 @@ def main() -> None:
 
     \b
     The way of the data:
+      init                 a commented runcard to start from
+      validate             check a runcard and all that it points to, without a fit
       generate | events    simulated events with truth polynomials
       train                events -> estimator of the ratio coefficients
       responses            events with shifted weights -> how they respond to nuisance parameters
@@ -68,10 +76,14 @@ def main() -> None:
       fisher               which dataset constrains which coefficient, principal components
       coverage             how often the intervals of a fit contain the truth, in toys
       compare              exact, network and binned intervals from the same events
+      report               one page about the results of fits, with figures and tables
       onnx                 estimator -> ONNX graph for other programs
       inspect              what is in a file
       fitters              programs that take datasets in their fits, with what to paste there
+      completion           names and options completed by the Tab key of your shell
 
     Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.
-    Bad input ends with one line that says what to do, and exit code 2.
+    Every command takes --json, which prints what it tells for scripts, and -v, which logs what happens.
+    Exit codes: 0 done; 1 done, and a check failed or a fit did not converge; 2 bad input, one line says what
+    to do; 130 interrupted, what is kept is named.
     """

@@ -24,6 +24,9 @@ def command(output: Path, events: int, asimov: int, replicas: int, epochs: int, 
 
     Ends with a table and a figure of the intervals of six coefficients from the exact likelihood, from the
     network, from STXS bins of the same events, and from the network combined with binned data.
+
+    \b
+    Example: smeft-unbinned demo -o demo_output
     """
     require("torch", "train")
     require("matplotlib", "plot")

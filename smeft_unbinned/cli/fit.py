@@ -156,6 +156,8 @@ def _finish(
         note("the networks are not fitted, since the fit of their mean did not converge")
     say(folder / "fit_result.json", "the result")
     say(folder / "fit_results.json", "the same in SMEFiT's format")
+    if not result.valid:
+        click.get_current_context().exit(1)
 
 
 def _options(

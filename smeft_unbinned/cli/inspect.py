@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import storage
+from ..errors import InputError
+from ..fit import FitResult
 from ..lowrank import LowRankReport
 from .dataset_options import precision_text
+from .fit_report import report
 from .options import console, note, print_held_out
 
 _LONG = 12
@@ -24,11 +27,21 @@ _LONG = 12
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest as JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Show the kind, the arrays and the manifest of an events, model or dataset FILE, checksums verified.
+    """Show what is in a FILE of this package: events, model, dataset, responses, fit result, other JSON.
 
-    Of unbinned datasets, how they are stored, nuisance parameters and what compression or rounding changed;
-    of responses, how well they were learned.
+    Of files with arrays, the kind, the arrays and the manifest, checksums verified. Of unbinned datasets, how
+    they are stored, nuisance parameters and what compression or rounding changed; of responses, how well they
+    were learned; of a fit result, its intervals and where it comes from. Runcards are for `validate`.
+
+    \b
+    Example: smeft-unbinned inspect zh_14tev.dataset
+             smeft-unbinned inspect results/card/fit_result.json
     """
+    if file.suffix in (".yaml", ".yml"):
+        raise InputError(f"{file} is a card; smeft-unbinned validate {file} checks and shows it")
+    if file.suffix == ".json":
+        _json(file, as_json)
+        return
     arrays, manifest = storage.read(file, None, mapped=True)
     if as_json:
         click.echo(json.dumps(manifest, indent=1, sort_keys=True))
@@ -45,6 +58,22 @@ def command(file: Path, as_json: bool) -> None:
     for name, array in arrays.items():
         console.print(f"  {name}: {array.dtype} {array.shape}", highlight=False, markup=False)
     _show(manifest, "")
+
+
+def _json(file: Path, as_json: bool) -> None:
+    """Show a fit result, or the keys of another JSON file."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} is not a readable JSON file: {error}") from error
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+    elif isinstance(content, dict) and content.get("kind") == "fit result":
+        result = FitResult.load(file)
+        report(result, tuple(result.stored_intervals) or (0.68, 0.95))
+        _show({"provenance": dict(result.provenance)}, "")
+    else:
+        _show(content if isinstance(content, dict) else {"content": content}, "")
 
 
 def dataset_rows(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ..storage import check_folder, check_target
 
 console = Console() if Console().is_terminal else Console(width=120)
 F = Callable[..., Any]
+KEY = "smeft_unbinned.json"
+"""Where the context of a command collects what it tells, when that is wanted as JSON."""
 
 
 SEED = click.IntRange(0, 2**32 - 1)
@@ -74,10 +77,10 @@ efficiency_option = click.option(
 
 
 def names(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Parse a comma-separated list of names; refuse one without any."""
+    """Parse names separated by commas, where commas in brackets belong to a name; refuse an empty list."""
     if value is None:
         return None
-    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    parts = tuple(part.strip() for part in re.split(r",(?![^\[]*\])", value) if part.strip())
     if not parts:
         raise InputError(f"{parameter.opts[0]} names nothing; give names separated by commas or leave it out")
     return parts
@@ -110,8 +113,31 @@ def edges(values: tuple[str, ...]) -> dict[str, list[float]]:
     return result
 
 
+def _collected(kind: str, entry: Any) -> bool:
+    """Add to what is collected for --json; return whether anything is."""
+    context = click.get_current_context(silent=True)
+    if context is None or KEY not in context.meta:
+        return False
+    context.meta[KEY][kind].append(entry)
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON type; a number that is not finite becomes None."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | str) or value is None else str(value)
+
+
 def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     """Print a frame of numbers as a table, the index as first column."""
+    rows = [
+        [_plain(index), *map(_plain, row)] for index, row in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    columns = [str(frame.index.name or ""), *map(str, frame.columns)]
+    if _collected("tables", {"title": title, "columns": columns, "rows": rows}):
+        return
     table = Table(title=escape(title), title_justify="left")
     table.add_column(escape(str(frame.index.name or "")))
     for column in frame.columns:
@@ -133,11 +159,15 @@ def print_held_out(table: pd.DataFrame) -> None:
 
 def say(path: Path, what: str) -> None:
     """Tell which file was written."""
+    if _collected("files", {"path": str(path), "what": what}):
+        return
     console.print(Text.assemble("wrote ", (str(path), "bold"), f": {what}"), highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Tell what the user should know about the result."""
+    if _collected("notes", text):
+        return
     console.print(Text.assemble(("note:", "yellow"), f" {text}"), highlight=False)
 
 
