@@ -1,0 +1,1 @@
+"""An example that runs: one dataset, sampled by bilby with dynesty."""

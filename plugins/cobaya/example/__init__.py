@@ -1,0 +1,1 @@
+"""An example that runs: two datasets, sampled by cobaya, intervals by GetDist."""
