@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-methods bench-fits lint format wheel clean
+.PHONY: help install demo test bench bench-methods bench-fits docs lint format wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ $(VENV)-smefit/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-smefit
 	$(VENV)-smefit/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt 'smefit==4.0.0' pytest -e .
 	@touch $@
+
+docs: $(STAMP)  ## build the documentation into build/site, warnings are errors (Python 3.11.5 or newer)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'to read and search it: $(BIN)/python -m http.server -d build/site'
 
 lint: $(STAMP)  ## check style, formatting and types
 	$(BIN)/ruff check .
