@@ -15,7 +15,7 @@ from .interrupt import interrupted
 COMMANDS = (
     "demo", "init", "validate", "generate", "events", "train", "responses", "diagnose", "export", "compress",
     "project", "running", "fit", "scan", "chi2", "fisher", "coverage", "compare", "report", "onnx", "inspect",
-    "fitters", "completion",
+    "fitters", "smefit", "completion",
 )  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def main() -> None:
       onnx                 estimator -> ONNX graph for other programs
       inspect              what is in a file
       fitters              programs that take datasets in their fits, with what to paste there
+      smefit               a fit of a runcard by SMEFiT, unbinned datasets included
       completion           names and options completed by the Tab key of your shell
 
     Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.

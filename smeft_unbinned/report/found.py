@@ -1,0 +1,181 @@
+"""What lies in a folder of results: fits, scans, contours, trainings, diagnostics and comparisons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .. import storage
+from ..comparison.result import FILE, Comparison
+from ..errors import InputError
+from ..fit import FitResult
+from ..statistics.parts import unique
+
+EXPECTED = "fit_result.json, fits/*.json, scan_*.csv, contour_*.csv, *.model, report.json, comparison.json"
+"""The files that are looked for, in a folder and in the folders directly in it."""
+ALONE = "one at a time"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Everything of one folder.
+
+    label: what it is called on the page, unique. result: the fit of all coefficients, or None.
+    alone: fits of one coefficient each, by its name. scans: (parameter, kind, frame with value and delta).
+    contours: (a, b, frame with level, curve, a and b). trainings: by file, the losses of every epoch.
+    diagnostics: by folder, content of report.json. comparisons: by folder.
+    notes: files that could not be used, and why.
+    """
+
+    label: str
+    folder: Path
+    result: FitResult | None
+    alone: Mapping[str, FitResult]
+    scans: Sequence[tuple[str, str, pd.DataFrame]]
+    contours: Sequence[tuple[str, str, pd.DataFrame]]
+    trainings: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]
+    diagnostics: Mapping[str, Mapping[str, Any]]
+    comparisons: Mapping[str, Comparison]
+    notes: Sequence[str]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was found."""
+        parts = (self.alone, self.scans, self.contours, self.trainings, self.diagnostics, self.comparisons)
+        return self.result is None and not any(parts)
+
+
+def find(folders: Sequence[Path]) -> list[Found]:
+    """Read all folders; one that is given twice counts once.
+
+    Raises InputError for one that does not exist or holds nothing to report, and for a damaged fit result.
+    """
+    places = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    for place in places:
+        if not place.is_dir():
+            hint = "give the folder it is in" if place.exists() else "check the path"
+            raise InputError(f"no such folder: {place}; {hint}")
+    labels = unique(_labels(places))
+    found = [_read(place, label) for place, label in zip(places, labels, strict=True)]
+    for one in found:
+        if one.empty:
+            raise InputError(
+                f"nothing to report in {one.folder}: it has none of {EXPECTED}; give the folder that "
+                f"`smeft-unbinned fit` wrote{'; ' if one.notes else ''}{'; '.join(one.notes)}"
+            )
+    return found
+
+
+def _labels(places: Sequence[Path]) -> list[str]:
+    """Return the names of the folders, with the name of the parent where they are the same."""
+    names = [place.name or str(place) for place in places]
+    return [
+        f"{place.parent.name}/{name}" if names.count(name) > 1 else name
+        for place, name in zip(places, names, strict=True)
+    ]
+
+
+def _read(folder: Path, label: str) -> Found:
+    notes: list[str] = []
+    path = folder / "fit_result.json"
+    result = FitResult.load(path) if path.exists() else None
+    return Found(
+        label,
+        folder,
+        result,
+        _alone(folder, notes),
+        list(_scans(folder, notes)),
+        list(_contours(folder, notes)),
+        dict(_trainings(folder, notes)),
+        dict(_diagnostics(folder, notes)),
+        dict(_comparisons(folder, notes)),
+        notes,
+    )
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a pattern in a folder and in the folders directly in it."""
+    return sorted(p for p in (*folder.glob(pattern), *folder.glob(f"*/{pattern}")) if p.is_file())
+
+
+def _alone(folder: Path, notes: list[str]) -> dict[str, FitResult]:
+    """Return the fits of one coefficient each: in `fits`, or in `individual/fits` beside a global fit."""
+    places = (folder / "fits", folder / "individual" / "fits")
+    found: dict[str, FitResult] = {}
+    for path in sorted(p for place in places for p in place.glob("*.json")):
+        try:
+            result = FitResult.load(path)
+        except InputError as error:
+            notes.append(str(error))
+            continue
+        if len(result.operators) == 1:
+            found[result.operators[0]] = result
+    return found
+
+
+def _table(path: Path, columns: Sequence[str], notes: list[str]) -> pd.DataFrame | None:
+    """Return a CSV file that has some columns of numbers; None, with a note, for any other file."""
+    try:
+        frame = pd.read_csv(path)
+        for name in columns:
+            frame[name] = pd.to_numeric(frame[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        notes.append(f"{path.name} was left out: {error!r}")
+        return None
+    return frame
+
+
+def _scans(folder: Path, notes: list[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    for path in _files(folder, "scan_*.csv"):
+        name = path.stem.removeprefix("scan_")
+        kind = "individual" if name.endswith("_individual") else "profile"
+        frame = _table(path, ("value", "delta"), notes)
+        if frame is not None:
+            yield name.removesuffix("_individual"), kind, frame
+
+
+def _contours(folder: Path, notes: list[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    for path in _files(folder, "contour_*.csv"):
+        frame = _table(path, ("level", "curve"), notes)
+        if frame is not None and len(names := [n for n in frame if n not in ("level", "curve")]) == 2:
+            yield str(names[0]), str(names[1]), frame
+
+
+def _trainings(
+    folder: Path, notes: list[str]
+) -> Iterator[tuple[str, Sequence[Mapping[str, Sequence[float]]]]]:
+    """Yield the training history of every model: estimators and responses."""
+    for path in _files(folder, "*.model"):
+        try:
+            manifest = storage.read(path, None, mapped=True)[1]
+        except InputError as error:
+            notes.append(f"{path.name} was left out: {error}")
+            continue
+        if history := (manifest.get("metadata") or {}).get("history"):
+            yield str(path.relative_to(folder)), history
+
+
+def _diagnostics(folder: Path, notes: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the reports of `diagnose`, by the folder they are in."""
+    for path in _files(folder, "report.json"):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            notes.append(f"{path.name} was left out: it is not readable JSON: {error}")
+            continue
+        if isinstance(content, dict) and content.get("kind") == "diagnostics":
+            yield str(path.parent.relative_to(folder)), content
+
+
+def _comparisons(folder: Path, notes: list[str]) -> Iterator[tuple[str, Comparison]]:
+    """Yield the results of `compare`, by the folder they are in."""
+    for path in _files(folder, FILE):
+        try:
+            yield str(path.parent.relative_to(folder)), Comparison.load(path)
+        except (InputError, LookupError, TypeError, ValueError) as error:
+            notes.append(f"{path.name} was left out: {error}")

@@ -1,0 +1,513 @@
+
+"use strict";
+(() => {
+const D = JSON.parse(document.getElementById("data").textContent);
+const UNIT = "TeV⁻²";
+
+// elements: text is always set as text, never as markup
+function fill(node, attributes, children = []) {
+	for (const [k, v] of Object.entries(attributes || {})) {
+		if (k.startsWith("on")) node.addEventListener(k.slice(2), v);
+		else if (k === "tip") node.tip = v;
+		else if (v === true) node.setAttribute(k, "");
+		else if (v !== false && v != null) node.setAttribute(k, v);
+	}
+	for (const c of children.flat(9)) if (c != null) node.append(c);
+	return node;
+}
+const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+const s = (tag, attributes, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+const line = (x1, y1, x2, y2, more) => s("line", { x1, y1, x2, y2, ...more });
+const rect = (x, y, width, height, more) => s("rect", { x, y, width: Math.max(0, width), height: Math.max(0, height), ...more });
+const write = (x, y, text, anchor, more) => s("text", { x, y, "text-anchor": anchor, ...more }, text);
+const press = (t, onclick, more) => h("button", { type: "button", onclick, ...more }, t);
+const icon = (width, height, ...children) => s("svg", { width, height, "aria-hidden": "true" }, children);
+const local = (e, node) => new DOMPoint(e.clientX, e.clientY).matrixTransform(node.getScreenCTM().inverse());
+const raised = k => String(k).replace(/./g, c => c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]);
+function number(x, d = 3) {
+	if (x == null) return "none";
+	const size = Math.abs(x), sign = t => t.replace("-", "−");
+	if (!size || (size < 1e5 && size >= 1e-4)) return sign(String(Number(x.toPrecision(d))));
+	const [m, k] = x.toExponential(d - 1).split("e");
+	return sign(`${Number(m)}×10${raised(+k)}`.replace(/^(-?)1×/, "$1"));
+}
+const percent = x => `${number(100 * x, 4)} %`;
+const span = ([a, b]) => `[${a == null ? "−∞" : number(a)}, ${b == null ? "∞" : number(b)}]`;
+const cut = (text, n) => text.length > n ? `${text.slice(0, n - 1)}…` : text;
+const longest = list => Math.max(...list.map(t => t.length));
+const distinct = list => [...new Set(list)];
+
+// what is shown: fits and coefficients, common to all figures
+const labels = distinct([...D.fits.map(f => f.label), ...D.scans.map(c => c.fit), ...D.contours.map(c => c.fit)]);
+const fits = new Set(labels), charts = [];
+let names = new Set(D.order);
+const hue = k => `var(--s${(k + 1) % 7})`;
+const colour = label => hue(labels.indexOf(label));
+const on = x => fits.has(x.fit ?? x.label);
+const redraw = () => charts.forEach(draw => draw());
+const failed = f => f.failed.length > 0 && !Object.keys(f.rows).length;
+
+// scales: value to coordinate u and back; zooming changes the range of u
+function scale(kind, lo, hi, unit = 1) {
+	const [f, inverse] = {
+		linear: [x => x, u => u],
+		log: [x => Math.log10(x), u => 10 ** u],
+		symlog: [x => Math.asinh(x / unit / 2), u => 2 * unit * Math.sinh(u)],
+	}[kind];
+	return { kind, f, inverse, unit, a: f(lo), b: f(hi) };
+}
+const listed = (rows, a, b) => ({ ...scale("linear", a, b), rows });
+function nice(lo, hi, n) {
+	const raw = (hi - lo) / n, p = 10 ** Math.floor(Math.log10(raw)), found = [];
+	const step = p * [1, 2, 5, 10].find(m => m * p >= raw * 0.999);
+	for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(10)));
+	return found;
+}
+function ticks(c, n) {
+	const lo = c.inverse(c.a), hi = c.inverse(c.b), found = [];
+	if (!(hi > lo)) return [lo];
+	const powers = (from, to, sign) => {
+		const i = Math.ceil(Math.log10(from) - 1e-9), j = Math.floor(Math.log10(to) + 1e-9);
+		for (let k = i; k <= j; k++) found.push(sign * 10 ** k);
+	};
+	if (c.kind === "log") powers(lo, hi, 1);
+	if (c.kind === "symlog") {
+		if (lo <= 0 && hi >= 0) found.push(0);
+		if (hi > c.unit) powers(Math.max(c.unit, lo), hi, 1);
+		if (lo < -c.unit) powers(Math.max(c.unit, -hi), -lo, -1);
+	}
+	return found.length > 2 ? found.sort((x, y) => (y && Math.abs(x) < Math.abs(y)) || !y ? 1 : -1) : nice(lo, hi, n);
+}
+function extent(values, pad = 0.06) {
+	let lo = Infinity, hi = -Infinity;
+	for (const v of values) if (v != null) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
+	if (lo > hi) return [-1, 1];
+	const margin = (hi - lo || Math.abs(hi) || 1) * pad;
+	return [lo - margin, hi + margin];
+}
+
+// a frame: axes and a clipped plane; zoom by drag, buttons and keys
+// o.x, o.y: scales, with `rows` for names in place of ticks; o.fixed: no zoom in y
+const wide = host => Math.max(320, Math.round(host.clientWidth || 900));
+function put(host, ...nodes) {
+	if (!host.drawn) host.append(host.drawn = h("div"));
+	host.drawn.replaceChildren(...nodes);
+}
+const message = host => put(host, h("p", { class: "notes" }, "Choose fits and coefficients above."));
+let serial = 0;
+function frame(host, o) {
+	const { x, y, fixed, label } = o, width = wide(host), top = o.top ?? 12, bottom = o.bottom ?? 42, left = o.left;
+	const W = width - left - (o.right ?? 14), H = o.height - top - bottom, id = `clip${serial++}`, home = [x.a, x.b, y.a, y.b];
+	const svg = s("svg", { viewBox: `0 0 ${width} ${o.height}`, role: "img", "aria-label": label });
+	const axes = s("g"), plane = s("g", { "clip-path": `url(#${id})` }), brush = rect(0, 0, 0, 0, { class: "brush" });
+	svg.append(s("defs", {}, s("clipPath", { id }, rect(left, top, W, H))), axes, plane);
+	const far = v => Math.max(-1e4, Math.min(1e4, v));
+	const U = u => left + W * (u - x.a) / (x.b - x.a), V = v => top + H * (1 - (v - y.a) / (y.b - y.a));
+	const X = v => far(U(x.f(v))), Y = v => far(V(y.f(v)));
+	function named(scaling, size, place) {
+		const cell = size / Math.abs(scaling.b - scaling.a), lo = Math.min(scaling.a, scaling.b), hi = Math.max(scaling.a, scaling.b);
+		if (cell > 7) scaling.rows.forEach((t, k) => { if (k + 0.5 >= lo && k + 0.5 <= hi) axes.append(place(t, k + 0.5, Math.min(12, cell + 2))); });
+	}
+	function paint() {
+		axes.replaceChildren(rect(left, top, W, H, { class: "frame" }));
+		const used = [];
+		if (x.rows) named(x, W, (t, k, size) => write(0, 0, cut(t, 24), "end", { transform: `translate(${U(k) + 4} ${top + H + 8}) rotate(-60)`, "font-size": size - 1 }));
+		else for (const t of ticks(x, Math.max(3, W / 90))) {
+			if (used.some(u => Math.abs(u - X(t)) < 34)) continue;
+			used.push(X(t));
+			axes.append(line(X(t), top, X(t), top + H, { class: "grid" }), write(X(t), top + H + 16, number(t, 6), "middle"));
+			if (H > 600) axes.append(write(X(t), top - 5, number(t, 6), "middle", { class: "dim" }));
+		}
+		if (y.rows) named(y, H, (t, k, size) => write(left - 7, V(k) + 4, cut(t, Math.floor(left / 6.6)), "end", { "font-size": size }));
+		else for (const t of ticks(y, Math.max(3, H / 55))) axes.append(line(left, Y(t), left + W, Y(t), { class: "grid" }), write(left - 7, Y(t) + 4, number(t, 6), "end"));
+		if (o.xlabel) axes.append(write(left + W / 2, top + H + bottom - 6, o.xlabel, "middle", { class: "dim" }));
+		if (o.ylabel) axes.append(write(0, 0, o.ylabel, "middle", { transform: `translate(13 ${top + H / 2}) rotate(-90)`, class: "dim" }));
+		plane.replaceChildren();
+		o.draw(plane, X, Y, { left, W });
+	}
+	const set = (...range) => { [x.a, x.b, y.a, y.b] = range; paint(); };
+	const about = (a, b, f) => [a, b].map(v => (a + b) / 2 + f * (v - (a + b) / 2));
+	const zoom = f => set(...about(x.a, x.b, f), ...about(y.a, y.b, fixed ? 1 : f));
+	const reset = () => set(...home);
+	function move(dx, dy) {
+		const p = dx * (x.b - x.a) / 5, q = dy * (y.b - y.a) / 5;
+		set(x.a + p, x.b + p, y.a + q, y.b + q);
+	}
+	let from = null;
+	function at(e) {
+		const p = local(e, svg);
+		return [Math.max(left, Math.min(left + W, p.x)), Math.max(top, Math.min(top + H, p.y)), p];
+	}
+	function box(to) {
+		const b = { x: Math.min(from[0], to[0]), width: Math.abs(from[0] - to[0]), y: top, height: H };
+		if (!fixed) [b.y, b.height] = [Math.min(from[1], to[1]), Math.abs(from[1] - to[1])];
+		return { ...b, big: b.width > 6 && b.height > 6 };
+	}
+	const stop = () => { from = null; brush.remove(); };
+	fill(svg, {
+		ondblclick: reset, onpointercancel: stop,
+		onpointerdown: e => { const p = at(e); if (e.button === 0 && p[0] === p[2].x && p[1] === p[2].y) from = p; },
+		onpointermove: e => {
+			if (!from) return;
+			const b = box(at(e));
+			if (b.big && !brush.parentNode) { svg.setPointerCapture(e.pointerId); svg.append(brush); }
+			fill(brush, b);
+		},
+		onpointerup: e => {
+			if (!from) return;
+			const b = box(at(e)), ux = v => x.a + (v - left) / W * (x.b - x.a), uy = v => y.a + (1 - (v - top) / H) * (y.b - y.a);
+			stop();
+			if (b.big) set(ux(b.x), ux(b.x + b.width), ...(fixed ? [y.a, y.b] : [uy(b.y + b.height), uy(b.y)]));
+		},
+	});
+	const keys = { "+": () => zoom(0.7), "-": () => zoom(1 / 0.7), 0: reset, ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0) };
+	if (!fixed) Object.assign(keys, { ArrowUp: () => move(0, 1), ArrowDown: () => move(0, -1) });
+	const onkeydown = e => { if (keys[e.key]) { keys[e.key](); e.preventDefault(); } };
+	const button = (t, what, key) => press(t, keys[key], { "aria-label": `${what}: ${label}` });
+	paint();
+	put(host, h("div", { class: "zoom" }, button("+", "Zoom in", "+"), button("−", "Zoom out", "-"), button("All", "Show all", "0")),
+		h("div", { class: "plot", tabindex: 0, role: "group", "aria-label": `${label}: plus and minus zoom, arrows move, 0 shows all`, onkeydown }, svg));
+}
+
+// the hover box
+const tip = document.getElementById("tip");
+addEventListener("pointermove", e => {
+	let node = e.target;
+	while (node && !node.tip) node = node.parentNode;
+	tip.hidden = !node;
+	if (!node) return;
+	tip.textContent = typeof node.tip === "function" ? node.tip(e) : node.tip;
+	const r = tip.getBoundingClientRect();
+	tip.style.left = `${Math.max(4, Math.min(e.clientX + 14, innerWidth - r.width - 8))}px`;
+	tip.style.top = `${e.clientY + r.height + 22 > innerHeight ? e.clientY - r.height - 10 : e.clientY + 16}px`;
+});
+addEventListener("scroll", () => { tip.hidden = true; }, true);
+
+// choices and keys above a figure
+function tools(host, ...nodes) { host.append(h("div", { class: "tools" }, ...nodes)); }
+function choice(label, options, value, change) {
+	const select = h("select", { onchange: () => change(select.value) }, options.map(([v, t]) => h("option", { value: v, selected: v === value }, t ?? v)));
+	return h("label", {}, label, " ", select);
+}
+function chosen(host, entries) {
+	let at = 0;
+	if (entries.length > 1) tools(host, choice("Show", entries.map((e, k) => [String(k), e.label ?? e.fit]), "0", v => { at = +v; host.draw(); }));
+	return () => entries[at];
+}
+function key(host) {
+	const node = h("p", { class: "tools" });
+	host.append(node);
+	return entries => node.replaceChildren(...entries.map(([t, stroke, dash]) => h("span", {}, icon(26, 8, line(0, 4, 26, 4, { stroke, "stroke-width": 2.5, "stroke-dasharray": dash })), ` ${t}`)));
+}
+
+// intervals: a row per coefficient, in it a line per fit
+const levels = r => Object.keys(r.intervals).sort((a, b) => b - a);
+const outer = r => r?.intervals[levels(r)[0]];
+function intervals(host, part, title) {
+	const of = f => f[part] || {}, main = part === "rows";
+	const all = main ? D.order : distinct(D.fits.flatMap(f => Object.keys(of(f))));
+	const half = (f, n) => {
+		const r = f && of(f)[n], p = outer(r);
+		return p && p[0][0] != null && p.at(-1)[1] != null ? (p.at(-1)[1] - p[0][0]) / 2 : r?.error;
+	};
+	let order = "given";
+	const modes = [["linear", "linear"], ["symlog", "signed logarithm"], ["relative", "relative to the first fit"], ["size", "half-width, logarithm"]];
+	const halves = D.fits.flatMap(f => all.map(n => half(f, n))).filter(v => v > 0).sort((a, b) => a - b);
+	let mode = halves.length && halves.at(-1) > 30 * halves[0] ? "symlog" : "linear";
+	tools(host, choice("Scale", modes, mode, v => { mode = v; draw(); }),
+		choice("Order", [["given", "as in the fit"], ["width", "by half-width"], ["pull", "by distance from zero"]], order, v => { order = v; draw(); }));
+	for (const f of main ? D.fits.filter(failed) : []) host.append(h("p", { class: "failure" }, h("b", {}, `${f.label} failed. `), (f.messages || []).join("; ")));
+	function draw() {
+		const own = D.fits.filter(f => on(f) && Object.keys(of(f)).length), first = own[0], list = all.filter(n => !main || names.has(n));
+		if (!own.length || !list.length) return message(host);
+		const pull = n => Math.max(...own.map(f => { const r = of(f)[n]; return r && r.error ? Math.abs(r.best / r.error) : 0; }));
+		if (order === "width") list.sort((a, b) => (half(first, a) ?? Infinity) - (half(first, b) ?? Infinity));
+		if (order === "pull") list.sort((a, b) => pull(b) - pull(a));
+		const size = mode === "size", factor = n => mode === "relative" ? 1 / (half(first, n) || 1) : 1;
+		const ends = own.flatMap(f => list.flatMap(n => {
+			const r = of(f)[n];
+			return !r ? [] : size ? [half(f, n)] : [r.best, ...(outer(r) ?? []).flat()].map(v => v == null ? v : v * factor(n));
+		})).filter(v => v != null && (!size || v > 0));
+		const unit = halves.length ? 10 ** Math.floor(Math.log10(halves[Math.floor(halves.length / 5)])) : 1;
+		const x = size ? scale("log", Math.min(1, ...ends) / 1.5, Math.max(...ends) * 1.5) : scale(mode === "symlog" ? mode : "linear", ...extent([...ends, 0], 0.03), unit);
+		const row = Math.max(16, 7 * own.length + 9), left = Math.min(220, 18 + 7 * longest(list));
+		frame(host, {
+			height: list.length * row + 66, left, top: 22, bottom: 44, x, y: listed(list, list.length, 0), fixed: true, label: title,
+			xlabel: mode === "relative" ? `half-widths of ${first.label}` : (size ? "half-width " : "") + (main ? UNIT : ""),
+			draw(g, X, Y, { W }) {
+				if (!size) g.append(line(X(0), 0, X(0), 1e5, { class: "zero" }));
+				list.forEach((n, k) => {
+					const group = s("g", {}, rect(left, Y(k), W, row, { class: "band" })), lines = [n], missing = {};
+					own.forEach((f, i) => {
+						const r = of(f)[n], place = Y(k) + row / 2 + (i - (own.length - 1) / 2) * 7;
+						if (!r) {
+							const t = f.failed.includes(n) ? "failed" : "absent";
+							(missing[t] ??= [place + 3]).push(f.label);
+							return lines.push(`${f.label}: ${t}`);
+						}
+						const known = levels(r);
+						lines.push(`${f.label}: ${number(r.best)} ± ${number(r.error, 2)}`, ...[...known].reverse().map(l => `    ${percent(l)}: ${r.intervals[l].map(span).join(" and ")}`));
+						known.forEach((l, j) => {
+							const stroke = { stroke: colour(f.label), "stroke-width": j && j === known.length - 1 ? 4.5 : 1.6 };
+							for (const [a, b] of r.intervals[l]) {
+								if (!size) group.append(line(X((a ?? -1e30) * factor(n)), place, X((b ?? 1e30) * factor(n)), place, stroke));
+								else if (b > a) group.append(line(left, place, X((b - a) / 2), place, stroke));
+							}
+						});
+						if (!size) group.append(line(X(r.best * factor(n)), place - 4, X(r.best * factor(n)), place + 4, { class: "best" }));
+					});
+					for (const [t, [y, ...list]] of Object.entries(missing)) group.append(write(left + W - 6, y, own.length > 1 ? `${t} in ${list.join(", ")}` : t, "end", { class: `told ${t}` }));
+					D.fits.filter(f => main && on(f) && failed(f)).forEach(f => lines.push(`${f.label}: failed`));
+					group.tip = lines.join("\n");
+					g.append(group);
+				});
+			},
+		});
+	}
+	charts.push(draw);
+}
+
+// curves in a plane
+function curves(host, o) {
+	const marks = o.marks ?? [], clouds = o.clouds ?? [], seen = [...o.series.filter(c => !c.hide), ...marks.map(m => ({ x: [m.x], y: [m.y] }))];
+	if (!o.series.length) return message(host);
+	const xs = seen.flatMap(c => c.x);
+	const path = (c, X, Y) => {
+		let d = "", pen = "M";
+		c.x.forEach((x, k) => { if (c.y[k] == null || x == null) pen = "M"; else { d += `${pen}${X(x).toFixed(1)} ${Y(c.y[k]).toFixed(1)}${pen === "M" ? "h0" : ""}`; pen = "L"; } });
+		return d;
+	};
+	frame(host, {
+		height: o.height, left: 72, x: scale(o.across ?? "linear", ...(o.across ? [Math.min(...xs) / 1.2, Math.max(...xs) * 1.2] : extent(xs))), y: scale(o.kind ?? "linear", ...(o.range ?? extent(seen.flatMap(c => c.y)))),
+		label: o.label, xlabel: o.xlabel, ylabel: o.ylabel,
+		draw(g, X, Y, { left, W }) {
+			for (const c of clouds) g.append(s("path", { d: c.points.map(p => `M${X(p[0]).toFixed(1)} ${Y(p[1]).toFixed(1)}h0`).join(""), stroke: c.stroke, class: "cloud" }));
+			for (const [v, t] of o.lines ?? []) g.append(line(left, Y(v), left + W, Y(v), { class: "zero", "stroke-dasharray": "2 4" }), write(left + W - 6, Y(v) - 4, t, "end", { class: "dim" }));
+			for (const c of o.series) {
+				const d = path(c, X, Y);
+				const nearest = e => {
+					const p = local(e, g);
+					const away = c.x.map((x, k) => c.y[k] == null || x == null ? Infinity : Math.hypot(X(x) - p.x, Y(c.y[k]) - p.y)), k = away.indexOf(Math.min(...away));
+					return `${c.label}\n${o.xname}: ${number(c.x[k], 4)}\n${o.yname}: ${number(c.y[k], 4)}`;
+				};
+				g.append(s("path", { d, class: "curve", stroke: c.stroke, "stroke-width": c.thick ?? 2, "stroke-dasharray": c.dash, "stroke-opacity": c.faint && 0.35 }), s("path", { d, class: "hit", tip: nearest }));
+			}
+			for (const m of marks) g.append(s("path", { d: `M${X(m.x) - 6} ${Y(m.y)}h12m-6 -6v12`, class: "mark", stroke: m.stroke }), s("circle", { cx: X(m.x), cy: Y(m.y), r: 8, class: "hit", tip: m.tip }));
+		},
+	});
+}
+function profiles(host) {
+	const list = distinct([...D.scans.map(c => c.name), ...D.order.filter(n => D.fits.some(f => f.histograms?.[n]))]);
+	let name = list[0];
+	tools(host, choice("Coefficient", list.map(n => [n]), name, v => { name = v; draw(); }));
+	const keys = key(host), upper = h("div"), lower = h("div");
+	host.append(upper, lower);
+	function draw() {
+		const own = D.scans.filter(c => c.name === name && on(c)), sampled = D.fits.filter(f => on(f) && f.histograms?.[name]), xlabel = `${name}, ${UNIT}`;
+		const delta = "−2 Δ log L";
+		keys([...own.map(c => [c.label, colour(c.fit), c.dash]), ...sampled.map(f => [`${f.label}, posterior`, colour(f.label)])]);
+		upper.hidden = !own.length;
+		lower.hidden = own.length && !sampled.length;
+		if (own.length) curves(upper, {
+			label: `Profile of ${name}`, xlabel, ylabel: delta, xname: name, yname: delta, height: 360, range: [-0.2, Math.min(9, Math.max(...own.flatMap(c => c.y)) + 0.5)],
+			lines: [[0.989, "68 %"], [3.841, "95 %"]], series: own.map(c => ({ ...c, stroke: colour(c.fit) })),
+		});
+		if (!lower.hidden) curves(lower, {
+			label: `Posterior of ${name}`, xlabel, ylabel: "density, TeV²", xname: name, yname: "density", height: 300,
+			series: sampled.map(f => { const [lo, w, y] = f.histograms[name]; return { label: f.label, stroke: colour(f.label), x: y.flatMap((_, k) => [lo + k * w, lo + (k + 1) * w]), y: y.flatMap(v => [v, v]) }; }),
+		});
+	}
+	charts.push(draw);
+}
+
+// two coefficients
+let show = () => {};
+function plane(host) {
+	const list = distinct([...D.order.filter(n => D.fits.some(f => f.names?.includes(n))), ...D.contours.flatMap(c => [c.a, c.b])]);
+	let [a, b] = D.pairs[0] ?? list;
+	const first = choice("Across", list.map(n => [n]), a, v => { a = v; draw(); }), second = choice("Up", list.map(n => [n]), b, v => { b = v; draw(); });
+	show = (p, q) => { [a, b] = [p, q]; first.lastChild.value = a; second.lastChild.value = b; draw(); };
+	tools(host, first, second, D.pairs.length > 1 ? choice("Contours of", D.pairs.map((p, k) => [String(k), p.join(", ")]), "0", v => show(...D.pairs[v])) : null);
+	const keys = key(host);
+	function draw() {
+		const series = [], marks = [{ x: 0, y: 0, stroke: "var(--dim)", tip: "SM" }], clouds = [], seen = [];
+		for (const c of D.contours) if (on(c) && [c.a, c.b].includes(a) && [c.a, c.b].includes(b)) {
+			const [x, y] = c.a === a ? [c.x, c.y] : [c.y, c.x];
+			series.push({ label: `${c.fit}, ${percent(c.level)}`, x, y, stroke: colour(c.fit), thick: c.level > 0.8 ? 1.6 : 2.6 });
+			if (!seen.some(e => e[0] === c.fit)) seen.push([c.fit, colour(c.fit)]);
+		}
+		for (const f of D.fits) {
+			const r = f.rows[a], q = f.rows[b], i = f.names?.indexOf(a), j = f.names?.indexOf(b), stroke = colour(f.label), x = [], y = [];
+			if (!on(f) || a === b || !(i >= 0 && j >= 0)) continue;
+			const rho = f.correlation[Math.max(i, j)][Math.min(i, j)], z = Math.sqrt(-2 * Math.log(0.05));
+			for (let t = 0; t < 6.3; t += Math.PI / 60) {
+				x.push(r.best + z * r.error * Math.cos(t));
+				y.push(q.best + z * q.error * (rho * Math.cos(t) + Math.sqrt(Math.max(0, 1 - rho * rho)) * Math.sin(t)));
+			}
+			const said = `${f.label}, covariance`;
+			series.push({ label: `${said}, 95 %`, x, y, stroke, dash: "6 4", thick: 1.4, hide: seen.some(e => e[0] === f.label) });
+			seen.push([said, stroke, "6 4"]);
+			if (f.samples) clouds.push({ stroke, points: f.samples.map(p => [f.centre[i] + p[i] * f.step[i], f.centre[j] + p[j] * f.step[j]]) });
+			marks.push({ x: r.best, y: q.best, stroke, tip: `${f.label}\n${a}: ${number(r.best)}\n${b}: ${number(q.best)}` });
+		}
+		keys([...seen, ["SM", "var(--dim)"]]);
+		curves(host, { series, marks, clouds, label: `${a} and ${b}`, xlabel: `${a}, ${UNIT}`, ylabel: `${b}, ${UNIT}`, xname: a, yname: b, height: 560 });
+	}
+	charts.push(draw);
+}
+
+// tables as colours
+const shade = v => ({ fill: v < 0 ? "var(--minus)" : "var(--plus)", "fill-opacity": Math.min(1, Math.abs(v)) });
+function heat(host, o) {
+	if (!o.rows.length || !o.columns.length) return message(host);
+	const left = Math.min(190, 20 + 7 * longest(o.rows)), bottom = 26 + Math.min(145, 6.2 * longest(o.columns));
+	const space = wide(host) - left - 14, cell = Math.min(34, space / o.columns.length), tall = Math.max(12, Math.min(cell, 22));
+	frame(host, {
+		height: 14 + tall * o.rows.length + bottom, left, bottom, right: 14 + space - cell * o.columns.length, label: o.label,
+		x: listed(o.columns, 0, o.columns.length), y: listed(o.rows, o.rows.length, 0),
+		draw(g, X, Y) {
+			o.rows.forEach((_, i) => o.columns.forEach((_, j) => {
+				const v = o.value(i, j);
+				if (v != null) g.append(rect(X(j), Y(i), X(j + 1) - X(j) - 0.6, Y(i + 1) - Y(i) - 0.6, { ...shade(v), tip: o.tip(i, j, v), onclick: () => o.click?.(i, j) }));
+			}));
+		},
+	});
+}
+function legend(host, low, high) {
+	host.append(h("p", { class: "hint" }, `${low} `, icon(84, 13, [-1, -0.6, -0.2, 0.2, 0.6, 1].map((v, k) => rect(14 * k, 1, 13, 11, shade(v)))), ` ${high}`));
+}
+const kept = list => list.map((_, k) => k).filter(k => names.has(list[k]));
+function correlations(host) {
+	const fit = chosen(host, D.fits.filter(f => f.correlation));
+	legend(host, "−1", "+1");
+	host.draw = () => {
+		const f = fit(), own = kept(f.names), list = own.map(k => f.names[k]);
+		heat(host, {
+			rows: list, columns: list, label: `Correlations, ${f.label}`, value: (i, j) => f.correlation[Math.max(own[i], own[j])][Math.min(own[i], own[j])],
+			tip: (i, j, v) => `${list[i]} and ${list[j]}\n${number(v)}`, click: (i, j) => { if (i !== j) show(list[i], list[j]); },
+		});
+	};
+}
+function fisher(host) {
+	const table = chosen(host, D.fisher);
+	legend(host, "−100 %", "100 %");
+	host.draw = () => {
+		const t = table(), own = kept(t.names), list = own.map(k => t.names[k]), columns = t.measurements.map((_, k) => k).filter(k => own.some(i => Math.abs(t.shares[i][k]) >= 0.01));
+		heat(host, {
+			rows: list, columns: columns.map(k => t.measurements[k]), label: `Fisher information, ${t.fit}`, value: (i, j) => t.shares[own[i]][columns[j]],
+			tip: (i, j, v) => `${list[i]} from ${t.measurements[columns[j]]}: ${number(100 * v)} %\nerror alone ${number(t.individual[own[i]])}, with all free ${number(t.marginal[own[i]])} ${UNIT}`,
+		});
+	};
+}
+
+// dots in rows: principal components, chi2
+function dots(host, o) {
+	const row = 17, left = Math.min(360, 20 + 6.6 * Math.min(52, longest(o.rows.map(r => r.label)))), values = o.rows.flatMap(r => r.marks.map(m => m.x)).filter(v => v != null);
+	const range = o.kind === "log" ? [Math.min(...values) / 1.6, Math.max(...values) * 1.6] : extent([...values, 0], 0.04);
+	frame(host, {
+		height: o.rows.length * row + 70, left, top: 22, bottom: 44, x: scale(o.kind, ...range), y: listed(o.rows.map(r => r.label), o.rows.length, 0),
+		fixed: true, label: o.label, xlabel: o.xlabel,
+		draw(g, X, Y, { W }) {
+			if (o.at) g.append(line(X(o.at), 0, X(o.at), 1e5, { class: "zero" }));
+			o.rows.forEach((r, k) => {
+				const y = Y(k) + row / 2, group = s("g", { tip: r.tip }, rect(left, Y(k), W, row, { class: "band" })), xs = r.marks.map(m => m.x).filter(v => v != null);
+				if (xs.length) group.append(line(X(Math.min(...xs)), y, X(Math.max(...xs)), y, { class: "frame" }));
+				else group.append(write(left + 6, y + 4, "not constrained", "start", { class: "dim" }));
+				for (const m of r.marks) if (m.x != null) group.append(s("circle", { cx: X(m.x), cy: y, r: 4.5, stroke: m.stroke, "stroke-width": 1.6, fill: m.open ? "var(--bg)" : m.stroke }));
+				g.append(group);
+			});
+		},
+	});
+}
+function components(host) {
+	const table = chosen(host, D.fisher);
+	host.draw = () => {
+		const t = table();
+		dots(host, {
+			kind: "log", label: `Principal components, ${t.fit}`, xlabel: `expected error, ${UNIT}`,
+			rows: t.components.map(c => ({ label: c.label, marks: [{ x: c.error, stroke: colour(t.fit) }], tip: c.tip })),
+		});
+	};
+}
+function chi2(host) {
+	host.draw = () => {
+		const tables = D.chi2.filter(on);
+		if (!tables.length) return message(host);
+		dots(host, {
+			kind: "linear", at: 1, label: "chi2 per point", xlabel: "chi2 per point",
+			rows: distinct(tables.flatMap(t => t.names)).map(n => {
+				const marks = [], lines = [n];
+				for (const t of tables) {
+					const k = t.names.indexOf(n), sm = t.sm?.[k];
+					lines.push(`${t.fit}: ${t.tips[k] ?? "absent"}`);
+					if (sm != null) marks.unshift({ x: sm / t.points[k], stroke: "var(--dim)", open: true });
+					if (k >= 0) marks.push({ x: t.value[k] / t.points[k], stroke: colour(t.fit), open: t.at === "SM" });
+				}
+				return { label: n, marks, tip: lines.join("\n") };
+			}),
+		});
+	};
+}
+function training(host) {
+	const entry = chosen(host, D.training), keys = key(host);
+	host.draw = () => {
+		const t = entry(), stroke = c => `var(--s${c.kind})`;
+		keys(t.series.filter(c => c.thick > 2).map(c => [c.label, stroke(c)]));
+		curves(host, { series: t.series.map(c => ({ ...c, x: t.epochs, stroke: stroke(c) })), height: 400, label: `Training of ${t.label}`, xlabel: "epoch", ylabel: t.said, xname: "epoch", yname: "loss", kind: t.scale, range: t.range });
+	};
+}
+function comparison(host) {
+	const entry = chosen(host, D.comparison), upper = h("div"), lower = h("div");
+	host.append(upper);
+	const keys = key(host);
+	host.append(lower);
+	host.draw = () => {
+		const c = entry(), said = `width over that of ${c.reference}`;
+		dots(upper, { kind: "linear", at: 1, label: `Widths, ${c.label}`, xlabel: said, rows: c.rows.map(r => ({ ...r, marks: [{ x: r.x, stroke: hue(0) }] })) });
+		lower.hidden = !c.curves.length;
+		keys(c.curves.map((u, k) => [u.label, hue(k)]));
+		if (!lower.hidden) curves(lower, { series: c.curves.map((u, k) => ({ ...u, stroke: hue(k) })), height: 360, across: "log", label: `Saturation, ${c.label}`, xlabel: "number of bins", ylabel: said, xname: "bins", yname: "ratio" });
+	};
+}
+
+// the controls
+function controls(bar) {
+	const check = (text, change, ...more) => h("label", { class: "key" }, h("input", { type: "checkbox", checked: true, onchange: e => change(e.target.checked) }), more, text);
+	for (const l of labels) bar.append(check(D.fits.some(f => f.label === l && failed(f)) ? `${l} (failed)` : l, yes => { fits[yes ? "add" : "delete"](l); redraw(); }, icon(18, 6, rect(0, 0, 18, 6, { fill: colour(l) }))));
+	const count = h("span"), boxes = new Map();
+	const set = list => {
+		names = new Set(list);
+		count.textContent = `${names.size} of ${D.order.length}`;
+		boxes.forEach((b, n) => { b.firstChild.checked = names.has(n); });
+		redraw();
+	};
+	for (const n of D.order) boxes.set(n, check(n, yes => set(D.order.filter(m => m === n ? yes : names.has(m)))));
+	const away = n => D.fits.some(f => outer(f.rows[n])?.every(([a, b]) => a > 0 || (b != null && b < 0)));
+	const search = h("input", { type: "search", placeholder: "part of a name", "aria-label": "Show coefficients whose name contains", oninput: () => set(D.order.filter(n => n.toLowerCase().includes(search.value.toLowerCase()))) });
+	const button = (t, list) => press(t, () => set(list()));
+	const fold = h("details", { id: "picker" }, h("summary", {}, "Coefficients: ", count), h("div", {}, h("div", { class: "tools" }, search, button("All", () => D.order), button("None", () => []), button("Zero excluded", () => D.order.filter(away))), h("div", { class: "names" }, [...boxes.values()])));
+	addEventListener("click", e => { if (!fold.contains(e.target)) fold.open = false; });
+	addEventListener("keydown", e => { if (e.key === "Escape") fold.open = false; });
+	bar.append(fold, h("span", { class: "hint" }, "Drag to zoom, double-click for all."));
+	bar.hidden = !D.order.length;
+	set(D.order);
+}
+function theme(button, root) {
+	const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+	const say = () => { button.textContent = dark() ? "Light theme" : "Dark theme"; };
+	button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; say(); });
+	button.hidden = false;
+	say();
+}
+
+theme(document.getElementById("theme"), document.documentElement);
+const makers = { intervals: f => intervals(f, "rows", "Intervals"), nuisances: f => intervals(f, "nuisances", "Nuisance parameters"), profiles, plane, correlations, fisher, components, chi2, training, comparison };
+for (const f of document.querySelectorAll("figure.chart")) {
+	makers[f.dataset.chart](f);
+	if (f.draw) charts.push(f.draw);
+}
+controls(document.getElementById("controls"));
+let late;
+addEventListener("resize", () => { clearTimeout(late); late = setTimeout(redraw, 150); });
+document.documentElement.dataset.ready = "yes";
+})();
