@@ -1,0 +1,1 @@
+"""An example that runs: two datasets in one fit, minimised by zfit."""
