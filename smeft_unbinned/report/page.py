@@ -6,9 +6,9 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from pathlib import PurePosixPath
 from string import Template
 from typing import Any
-from urllib.parse import quote
 
 from ..version import __version__
 from .found import Found
@@ -114,9 +114,14 @@ def _links(written: Mapping[str, Sequence[str]], listed: Sequence[tuple[str, str
     rows = []
     for stem, caption in listed:
         own = "".join(
-            f' <a href="{text(quote(path))}">{text(path.rsplit(".", 1)[-1].upper())}</a>'
+            f' <a href="{text(_address(path))}">{text(path.rsplit(".", 1)[-1].upper())}</a>'
             for path in written.get(stem, ())
         )
         if own:
             rows.append(f"<li>{text(caption)}{own}</li>")
     return f'<ul class="files" aria-label="Files">{"".join(rows)}</ul>' if rows else ""
+
+
+def _address(path: str) -> str:
+    """Return a relative path as the address of a link."""
+    return PurePosixPath("/", path).as_uri().removeprefix("file:///")
