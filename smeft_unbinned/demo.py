@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .compare import compare
+from .comparison.intervals import compare
 from .datasets import UnbinnedDataset, histogram
 from .events import Events
 from .export import FB_PER_PB, export

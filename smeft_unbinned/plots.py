@@ -15,6 +15,8 @@ from .storage import write_bytes
 
 COLOURS = ("#222222", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's palette: distinct to colour-blind readers."""
+REACH = 6.0
+"""Widths of the interval of the reference that a panel shows at most."""
 
 
 def _figure(**options: Any) -> Any:
@@ -61,10 +63,24 @@ def training_curves(history: Sequence[Mapping[str, Sequence[float]]], path: Path
 
 
 def intervals(table: pd.DataFrame, path: Path, title: str = "") -> Path:
-    """Draw the intervals of `compare.compare`: a panel per coefficient, a line per version.
+    """Draw the intervals of `comparison.compare` into a file, see `intervals_figure`."""
+    return _save(intervals_figure(table, title), path)
 
-    Thick bars are the smallest level, thin ones the largest; upper row one coefficient at a time, lower row
+
+def intervals_figure(
+    table: pd.DataFrame,
+    title: str = "",
+    *,
+    reference: str | None = None,
+    networks: pd.DataFrame | None = None,
+) -> Any:
+    """Return the figure of intervals of `compare`, or a part of `Comparison.table`: a panel per coefficient.
+
+    A line per version, of several pieces where an interval has them, dotted where it has no ends. Thick bars
+    are the smallest level, thin ones the largest; the upper row has one coefficient at a time, the lower one
     all together.
+    reference: a version of which panels show at most REACH widths; what lies beyond is cut off.
+    networks: a part of `Comparison.members`, whose ends at the largest level are shaded.
     """
     kinds, operators = list(dict.fromkeys(table["fit"])), list(dict.fromkeys(table["operator"]))
     versions, levels = list(dict.fromkeys(table["version"])), sorted(table["level"].unique())
@@ -75,12 +91,12 @@ def intervals(table: pd.DataFrame, path: Path, title: str = "") -> Path:
         for operator, axes in zip(operators, row, strict=True):
             part = table[(table["fit"] == kind) & (table["operator"] == operator)]
             for y, version in enumerate(versions):
-                for level in levels:
-                    line = part[(part["version"] == version) & (part["level"] == level)]
-                    if len(line):
-                        ends = line[["lower", "upper"]].to_numpy(float)[0]
-                        axes.plot(ends, [y, y], color=COLOURS[y % len(COLOURS)], solid_capstyle="butt",
-                                  linewidth=5 if level == levels[0] else 1.5)  # fmt: skip
+                own = part[part["version"] == version]
+                _bars(axes, own, y, levels)
+                if networks is not None:
+                    chosen = networks[(networks["fit"] == kind) & (networks["operator"] == operator)]
+                    _shade(axes, chosen[chosen["version"] == version], y, levels[-1])
+            _zoom(axes, part[(part["version"] == reference) & (part["level"] == levels[-1])])
             axes.axvline(0.0, color="0.8", linewidth=0.8, zorder=0)
             axes.set_title(operator, fontsize=10)
             axes.tick_params(labelsize=8)
@@ -93,4 +109,34 @@ def intervals(table: pd.DataFrame, path: Path, title: str = "") -> Path:
     )
     if title:
         figure.suptitle(title, fontsize=11)
-    return _save(figure, path)
+    return figure
+
+
+def _bars(axes: Any, own: pd.DataFrame, y: int, levels: Sequence[float]) -> None:
+    """Draw the pieces of the intervals of one version in line y."""
+    for level in levels:
+        options = {"color": COLOURS[y % len(COLOURS)], "linewidth": 5 if level == levels[0] else 1.5}
+        for ends in own[own["level"] == level][["lower", "upper"]].to_numpy(float):
+            if np.isfinite(ends).all():
+                axes.plot(ends, [y, y], solid_capstyle="butt", **options)
+            elif not np.isnan(ends).any():
+                axes.axhline(y, linestyle=":", **options)
+
+
+def _shade(axes: Any, own: pd.DataFrame, y: int, level: float) -> None:
+    """Shade where the ends of single networks lie."""
+    rows = own[own["level"] == level]
+    for end in ("lower", "upper"):
+        if rows[end].notna().any():
+            width = rows[end].max() - rows[end].min()
+            axes.barh(y, width, 0.7, rows[end].min(), color=COLOURS[y % len(COLOURS)], alpha=0.35)
+
+
+def _zoom(axes: Any, rows: pd.DataFrame) -> None:
+    """Let a panel reach no further than REACH widths around the intervals in the rows of a frame."""
+    if not len(rows) or not np.isfinite(rows[["lower", "upper"]].to_numpy(float)).all():
+        return
+    low, high = float(rows["lower"].min()), float(rows["upper"].max())
+    left, right = axes.get_xlim()
+    room = (REACH - 1.0) / 2.0 * (high - low)
+    axes.set_xlim(max(left, low - room), min(right, high + room))

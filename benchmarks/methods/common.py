@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import smeft_unbinned
 from smeft_unbinned import Events, Likelihood, Polynomial, export
-from smeft_unbinned.compare import compare
+from smeft_unbinned.comparison import compare
 from smeft_unbinned.diagnostics import accuracy, coefficient_accuracy
 from smeft_unbinned.diagnostics.result import plain
 from smeft_unbinned.errors import InputError

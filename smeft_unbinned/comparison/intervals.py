@@ -1,4 +1,4 @@
-"""compare: the intervals that several versions of a measurement set, side by side."""
+"""Intervals of any likelihoods, side by side."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from .fit import minimise
-from .likelihood import Likelihood
-from .progress import progress_bar
+from ..fit import minimise
+from ..likelihood import Likelihood
+from ..progress import progress_bar
 
 LEVELS = (0.68, 0.95)
 ALONE, TOGETHER = "one at a time", "all together"
@@ -64,16 +64,26 @@ def _rows(fit: str, label: str, likelihood: Likelihood, levels: Sequence[float])
 
 
 def wide(table: pd.DataFrame, fit: str, level: float) -> pd.DataFrame:
-    """Return one row per coefficient and one column per version, "lower upper" in TeV^-2."""
+    """Return one row per version and one column per coefficient, "lower upper" in TeV^-2.
+
+    table: of `compare`, or a part of `Comparison.table`; the pieces of an interval are joined by "or".
+    """
     part = table[(table["fit"] == fit) & (table["level"] == level)].copy()
     ends = zip(part["lower"], part["upper"], strict=True)
-    part["interval"] = ["none found" if np.isnan(a + b) else f"{a:+.3f} {b:+.3f}" for a, b in ends]
-    frame = part.pivot(index="operator", columns="version", values="interval")
-    return frame.loc[list(dict.fromkeys(part["operator"])), list(dict.fromkeys(part["version"]))].fillna("-")
+    part["interval"] = [
+        "none found" if np.isnan(a + b) and a != -b else f"{a:+.4g} {b:+.4g}" for a, b in ends
+    ]
+    keys = [part["version"], part["operator"]]
+    frame = part.groupby(keys)["interval"].agg(" or ".join).unstack("operator")
+    return frame.loc[list(dict.fromkeys(part["version"])), list(dict.fromkeys(part["operator"]))].fillna("-")
 
 
 def width_ratios(table: pd.DataFrame, reference: str, level: float) -> pd.DataFrame:
-    """Return the widths over those of the reference version: index fit and operator, a column per version."""
+    """Return the widths over those of the reference version: index fit and operator, a column per version.
+
+    The width of an interval in several pieces is the sum of theirs.
+    """
     part = table[table["level"] == level].assign(width=lambda t: t["upper"] - t["lower"])
-    frame = part.pivot(index=["fit", "operator"], columns="version", values="width")
+    keys = [part[name] for name in ("fit", "operator", "version")]
+    frame = part.groupby(keys)["width"].sum(min_count=1).unstack("version")
     return frame.div(frame[reference], axis=0)

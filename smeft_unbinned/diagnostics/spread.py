@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..compare import compare
+from ..comparison.intervals import compare
 from ..datasets.extended import log_ratio
 from ..errors import InputError
 from ..polynomial import QuadraticForm

@@ -69,12 +69,24 @@ def test_fit_by_nested_sampling(folder: Path, tmp_path: Path) -> None:
 
 
 def test_compare_makes_table_and_figure(folder: Path, tmp_path: Path) -> None:
-    model = ("--model", folder / "zh.model", *RATE)
-    more = ("--bins", "pt_z=75,150,250,inf", "--card", folder / "card.yaml")
-    succeed("compare", folder / "zh.events", *model, *more, "-o", tmp_path / "cmp")
+    content = {
+        "events": str(folder / "zh.events"), "model": str(folder / "zh.model"), "luminosity": 300,
+        "efficiency": 0.01, "schemes": [{"bins": {"pt_z": [75, 150, 250, float("inf")]}, "name": "bins"}],
+        "contours": "none", "global": str(folder / "rest.yaml"),
+    }  # fmt: skip
+    rest = {
+        "basis": "warsaw",
+        "datasets": [{"name": "ZH_13TeV_STXS"}],
+        "coefficients": {name: {"min": -1.0, "max": 1.0} for name in ("cHW", "cHq3")},
+    }
+    (folder / "rest.yaml").write_text(yaml.safe_dump(rest))
+    (tmp_path / "compare.yaml").write_text(yaml.safe_dump(content))
+    succeed("compare", tmp_path / "compare.yaml", "-o", tmp_path / "cmp")
     table = pd.read_csv(tmp_path / "cmp" / "intervals.csv")
-    assert set(table["version"]) == {"exact", "network", "bins", "network + card"}
-    assert (tmp_path / "cmp" / "intervals.png").stat().st_size > 10_000
+    assert set(table["version"]) == {"exact", "shape only", "network", "bins"}
+    assert set(table["global"]) == {False, True}
+    assert (tmp_path / "cmp" / "intervals_quadratic.png").stat().st_size > 10_000
+    assert (tmp_path / "cmp" / "intervals_quadratic_global.png").stat().st_size > 10_000
 
 
 def test_inspect_shows_kind_and_manifest(folder: Path) -> None:

@@ -35,6 +35,13 @@ def card(tmp_path: Path) -> Path:
     return tmp_path / "card.yaml"
 
 
+@pytest.fixture
+def comparison(tmp_path: Path, events: Path) -> Path:
+    content = {"events": str(events), "luminosity": 1.0, "contours": "none"}
+    (tmp_path / "comparison.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "comparison.yaml"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -52,7 +59,7 @@ def card(tmp_path: Path) -> Path:
             ("export", "e", "--luminosity", "inf", "-o", "x"),
             "--luminosity must be a finite number above zero",
         ),
-        (("compare", "e", "--luminosity", "0"), "--luminosity must be a finite number above zero"),
+        (("compare", "e"), "no such comparison card"),
         (
             ("export", "e", "--efficiency", "inf", "-o", "x"),
             "--efficiency must be a finite number above zero",
@@ -84,14 +91,14 @@ def test_an_input_is_not_replaced(events: Path) -> None:
 
 
 def test_a_folder_below_a_file_is_refused_before_the_work(
-    events: Path, card: Path, monkeypatch: pytest.MonkeyPatch
+    comparison: Path, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(compare, "compare", never)
+    monkeypatch.setattr(compare, "run", never)
     monkeypatch.setattr(fit, "fit", never)
-    for arguments in (("fit", card), ("compare", events, "--luminosity", 1), ("demo",)):
+    for arguments in (("fit", card), ("compare", comparison), ("demo",)):
         assert "is not a folder; choose another" in refuse(*arguments, "-o", card / "x")
     card.write_text(card.read_text() + f"result_path: {card}/x\n")
     assert "is not a folder; choose another" in refuse("fit", card)
@@ -115,12 +122,12 @@ def test_tables_below_a_file_are_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_without_matplotlib_the_work_still_counts(
-    events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    events: Path, comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for arguments, made in (
         (("train", events, *TRAIN, "-o", tmp_path / "model"), "model"),
-        (("compare", events, "--luminosity", 1, "-o", tmp_path / "out"), "out/intervals.csv"),
+        (("compare", comparison, "-o", tmp_path / "out"), "out/intervals.csv"),
     ):
         result = run(*arguments)
         assert result.exit_code == 0, result.output
