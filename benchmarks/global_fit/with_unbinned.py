@@ -30,7 +30,7 @@ from scipy import stats  # noqa: E402
 
 from smeft_unbinned import Likelihood, Runcard, export, minimise  # noqa: E402
 from smeft_unbinned.fit.frames import Scaled  # noqa: E402
-from smeft_unbinned.fit.intervals import Branch, around  # noqa: E402
+from smeft_unbinned.fit.intervals import Branch, around, ends_of  # noqa: E402
 from smeft_unbinned.fit.minos import minos_end  # noqa: E402
 from smeft_unbinned.processes import vh  # noqa: E402
 
@@ -116,7 +116,7 @@ def compare(likelihood: Likelihood, result: Any) -> tuple[float, float, int]:
     which, worst, taken, lost = [names.index(n) for n in SIX], 0.0, 0.0, 0
     for level in LEVELS:
         target = branch.value + float(stats.chi2.ppf(level, 1))
-        own = around(function, branch, which, target)[0]
+        own = ends_of(around(function, branch, which, target)[0], which)
         for k, i in enumerate(which):
             for side, sign in enumerate((-1.0, 1.0)):
                 begin = time.perf_counter()

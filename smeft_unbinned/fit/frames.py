@@ -114,6 +114,30 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """The same as `newton.minimise_over` takes it: one coordinate ahead, the others are minimised over."""
+
+    frame: Affine
+
+    @classmethod
+    def of(cls, likelihood: Likelihood, origin: np.ndarray, axes: np.ndarray, k: int) -> Ahead:
+        """Return coordinates along axes (n, m) from an origin (n,), number k first."""
+        return cls(Affine(likelihood, origin, np.column_stack([axes[:, k], np.delete(axes, k, axis=1)])))
+
+    def m2logl(self, y: np.ndarray) -> np.ndarray:
+        """Return -2 log L (...) at y (..., m)."""
+        return self.frame.values(y)
+
+    def gradient(self, y: np.ndarray) -> np.ndarray:
+        """Return its first derivatives, (..., m)."""
+        return self.frame.gradient(y)
+
+    def hessian(self, y: np.ndarray) -> np.ndarray:
+        """Return its second derivatives, (..., m, m)."""
+        return self.frame.hessian(y)
+
+
+@dataclass(frozen=True)
 class Boxed:
     """-2 log L in coordinates of which every value lies inside the ranges of the parameters.
 

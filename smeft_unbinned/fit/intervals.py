@@ -3,7 +3,7 @@
 Around every minimum that lies below the level there is an interval of a coefficient in which the profile,
 followed from this minimum, is below the level. Where -2 log L is the lower of several branches the set below
 the level is the union of these intervals: the one that is connected with the best fit is `connected`, all
-pieces are `pieces`.
+pieces are `pieces`. Just outside of every end other branches are looked for (`beyond`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .beyond import beyond
 from .frames import Scaled
 from .profile import follow, interval_ends
 
@@ -41,22 +42,28 @@ class Branch:
 def around(
     function: Scaled, branch: Branch, which: Sequence[int], target: float, fallback: Fallback | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the ends (len(which), 2) around a minimum in scaled coordinates, NaN where none is found.
+    """Return the points of the ends around a minimum, (len(which), 2, n) in scaled coordinates.
 
-    which: indices of coordinates. target: -2 log L at the ends. The second value is a point (n,) below the
-    minimum, if one was met.
+    which: indices of coordinates. target: -2 log L at the ends. NaN where none is found; where the fallback
+    finds one, only the coordinate itself is known. The second value is a point (n,) below the minimum, if one
+    was met.
     """
     i, sign = np.repeat(np.asarray(which, dtype=int), 2), np.tile([-1.0, 1.0], len(which))
     found = interval_ends(function, branch.point, branch.covariance, i, sign, np.full(len(i), float(target)))
-    ends = np.where(found.connected, found.points[np.arange(len(i)), i], np.nan)
+    points = np.where(found.connected[:, None], found.points, np.nan)
     for k in np.flatnonzero(~found.connected):
         end = follow(function, branch.point, branch.covariance, int(i[k]), float(sign[k]), target)
         if end is not None:
-            ends[k] = end[i[k]]
+            points[k] = end
         elif fallback is not None:
             other = fallback(int(i[k]), float(sign[k]), target)
-            ends[k] = np.nan if other is None else other
-    return ends.reshape(-1, 2), found.below(branch.value)
+            points[k, i[k]] = np.nan if other is None else other
+    return points.reshape(len(which), 2, -1), found.below(branch.value)
+
+
+def ends_of(points: np.ndarray, which: Sequence[int]) -> np.ndarray:
+    """Return the ends (len(which), 2) themselves, given their points as `around` returns them."""
+    return np.asarray(points[np.arange(len(which)), :, np.asarray(which, dtype=int)])
 
 
 def connected(
@@ -68,7 +75,11 @@ def connected(
     The intervals around other minima that overlap with it belong to it. Their ends are computed where the
     parabola there, made wider, reaches beyond what is known already. Second value as in `around`.
     """
-    ends, lower = around(function, branches[0], which, target, fallback)
+    first = branches[0]
+    points, lower = around(function, first, which, target, fallback)
+    if lower is None:
+        points = beyond(function, first.point, first.covariance, which, points, target)
+    ends = ends_of(points, which)
     pieces: list[list[tuple[float, float]]] = [[] for _ in which]
     for branch in branches[1:]:
         if branch.value >= target:
@@ -81,7 +92,7 @@ def connected(
             continue
         own, below = around(function, branch, [which[k] for k in more], target)
         lower = below if lower is None else lower
-        for k, pair in zip(more, own, strict=True):
+        for k, pair in zip(more, ends_of(own, [which[k] for k in more]), strict=True):
             if np.isfinite(pair).all():
                 pieces[k].append((float(pair[0]), float(pair[1])))
     for k, found in enumerate(pieces):
@@ -100,7 +111,8 @@ def pieces(function: Scaled, branches: Sequence[Branch], i: int, target: float) 
     found = []
     for branch in branches:
         if branch.value < target:
-            low, high = around(function, branch, [i], target)[0][0]
+            points = around(function, branch, [i], target)[0]
+            low, high = beyond(function, branch.point, branch.covariance, [i], points, target)[0, :, i]
             found.append(
                 (-np.inf if np.isnan(low) else float(low), np.inf if np.isnan(high) else float(high))
             )

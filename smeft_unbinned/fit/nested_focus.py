@@ -21,7 +21,7 @@ import numpy as np
 
 from ..likelihood import Likelihood
 from ..newton import join, minimise_over
-from .frames import Affine
+from .frames import Ahead
 from .prior import Prior
 from .trust import quiet
 
@@ -161,26 +161,6 @@ def _reach(
     return np.stack([-ends[0], ends[1]], axis=1)
 
 
-@dataclass(frozen=True)
-class _Ahead:
-    """-2 log L in coordinates along axes, axis k first."""
-
-    frame: Affine
-
-    @classmethod
-    def of(cls, likelihood: Likelihood, point: np.ndarray, axes: np.ndarray, k: int) -> _Ahead:
-        return cls(Affine(likelihood, point, np.column_stack([axes[:, k], np.delete(axes, k, axis=1)])))
-
-    def m2logl(self, y: np.ndarray) -> np.ndarray:
-        return self.frame.values(y)
-
-    def gradient(self, y: np.ndarray) -> np.ndarray:
-        return self.frame.gradient(y)
-
-    def hessian(self, y: np.ndarray) -> np.ndarray:
-        return self.frame.hessian(y)
-
-
 def _valleys(
     likelihood: Likelihood, prior: Prior, point: np.ndarray, axes: np.ndarray, floor: float
 ) -> np.ndarray:
@@ -191,7 +171,7 @@ def _valleys(
     """
     found = [np.zeros((1, len(point)))]
     for k in range(len(point) if len(point) > 1 else 0):
-        ahead = _Ahead.of(likelihood, point, axes, k)
+        ahead = Ahead.of(likelihood, point, axes, k)
         with quiet():
             others, _ = minimise_over(ahead, _ALONG[:, None], np.zeros(len(point) - 1))
             y = join(_ALONG[:, None], others)
