@@ -17,8 +17,8 @@ from .runcard import Runcard
 
 RANGE = 10.0
 """Half-width of a suggested prior range, in errors of the coefficient alone."""
-SHIPPED = ("ZH_13TeV_STXS", "LO")
-"""The binned dataset of a card without any."""
+SHIPPED, FREE = ("ZH_13TeV_STXS", "LO"), ("OpW", "OpqMi", "O3pq")
+"""The binned dataset of a card without any, and which coefficients its four points are to constrain."""
 
 
 def template(
@@ -36,7 +36,8 @@ def template(
     binned: (name, order) of binned ones, the default order where that is empty.
     Raises InputError for datasets that cannot be loaded, and where no coefficient is known in the basis.
     """
-    if not files and not binned:
+    shipped = not files and not binned
+    if shipped:
         binned = [SHIPPED]
     entries: list[dict[str, str]] = [
         {"name": name, "order": order} if order else {"name": name} for name, order in binned
@@ -52,6 +53,7 @@ def template(
     if binned:
         own = [e for e in entries if not {"unbinned", "poisson"} & e.keys()]
         kept = None if basis == "smefit" else translatable("smefit", basis)
+        kept = FREE if shipped and kept is None else kept
         tables = GaussianDataset.load(own, data_path=data_path, theory_path=theory_path, operators=kept)
         names |= dict.fromkeys(tables.in_basis(basis).operators)
     paths = {"data_path": data_path, "theory_path": theory_path}

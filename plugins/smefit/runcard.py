@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from smeft_unbinned import yamlfile
 from smeft_unbinned.errors import InputError, brief
 
 MODULE = "plugins.smefit.unbinned.py"
@@ -86,19 +87,23 @@ def _one_folder(key: str, value: Any) -> str:
     return folders[0]
 
 
+def load(path: Path) -> dict[str, Any]:
+    """Read a card of ours and return that for SMEFiT, see `with_unbinned`.
+
+    The name of the file is the default of `result_ID`.
+    """
+    card = yamlfile.read(path, "runcard")
+    if not isinstance(card, dict):
+        raise InputError(f"{path} must hold keys and values, found {type(card).__name__}")
+    card.setdefault("result_ID", path.stem)
+    return with_unbinned(card, path.parent)
+
+
 def main(arguments: list[str]) -> str:
     """Return the YAML text of the card for SMEFiT, given the path of ours."""
     if len(arguments) != 1:
         raise InputError("usage: python -m plugins.smefit.runcard CARD.yaml > SMEFIT.yaml")
-    path = Path(arguments[0])
-    try:
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} is not a readable YAML runcard: {error}") from error
-    if not isinstance(card, dict):
-        raise InputError(f"{path} must hold keys and values, found {type(card).__name__}")
-    card.setdefault("result_ID", path.stem)
-    return yaml.safe_dump(with_unbinned(card, path.parent), sort_keys=False)
+    return yaml.safe_dump(load(Path(arguments[0])), sort_keys=False)
 
 
 if __name__ == "__main__":

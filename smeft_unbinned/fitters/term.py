@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from array_api_compat import is_jax_array
 
 from ..datasets import PoissonDataset, UnbinnedDataset
 from ..datasets.files import load_dataset
@@ -16,6 +17,7 @@ from ..errors import InputError, nearest
 from ..likelihood import Likelihood
 from ..operators import GEV2_PER_TEV2, UNITS, expressible
 from ..polynomial import Array, Point, as_point, namespace
+from .traced import INLINE, traced
 
 Evolve: TypeAlias = "Callable[[float], tuple[Sequence[str], np.ndarray]]"
 """Running: from the scale of the dataset in GeV to the coefficients there, in the basis of the fitter, and
@@ -39,6 +41,8 @@ class Term:
     evolve: running to the scale of the dataset, or None where the values hold at that scale.
     scale: of the dataset in GeV, default what its file records; needed with `evolve`.
     remedy: what to do where it is not known, for the message.
+    inline: bytes of the dataset up to which jax compiles it into a program; a larger one, and with 0 any, is
+        evaluated by the engine of this package, which the program calls. See `traced`.
 
     Nuisance parameters of the dataset have unit-Gaussian constraints, and -2 log L is minimised over them.
     Raises InputError for a file that cannot be read, for units and bases that are not known, for names given
@@ -55,6 +59,7 @@ class Term:
         evolve: Evolve | None = None,
         scale: float | None = None,
         remedy: str = "export it with metadata['scale']",
+        inline: int = INLINE,
     ) -> None:
         original = load_dataset(dataset) if isinstance(dataset, str | os.PathLike) else dataset
         if units not in IN_TEV:
@@ -63,7 +68,7 @@ class Term:
             )
         self.basis, self.units = basis or original.basis, units
         known = expressible(original.operators, original.basis, self.basis)
-        whole = original.restrict(known).in_basis(self.basis)
+        whole = _restricted(original, known).in_basis(self.basis)
         self.names = tuple(str(n) for n in (whole.operators if names is None else names))
         if twice := sorted({n for n in self.names if self.names.count(n) > 1}):
             raise InputError(f"coefficients named twice: {', '.join(twice)}")
@@ -79,18 +84,24 @@ class Term:
             *(name for name in original.operators if name not in known),
             *(name for name in whole.operators if name not in self.used),
         )
-        rows = np.reshape([matrix[reached.index(name)] for name in self.used], (-1, len(self.names)))
-        self._matrix = np.ascontiguousarray(rows.T) * IN_TEV[units]  # (n, used)
-        self.dataset = whole.restrict(self.used) if self.used else None
+        rows = [matrix[reached.index(name)] for name in self.used]
+        shape = len(self.used), len(self.names)
+        self._matrix = np.ascontiguousarray(np.reshape(rows, shape).T) * IN_TEV[units]  # (n, used)
+        self._same = self.names == self.used and np.array_equal(self._matrix, np.eye(len(self.used)))
+        self.dataset = _restricted(whole, self.used) if self.used else None
         self.nuisances = nuisances_of(self.dataset)
         self._term: Any = self.dataset
         if self.dataset is not None and self.nuisances:
             self._term = Likelihood([self.dataset]).profiled()
+        self._inline, self._traced = inline, None
         self.notes = _notes(whole, self)
 
     def __repr__(self) -> str:
         name = self.dataset.name if self.dataset is not None else "nothing"
         return f"Term({name!r}, {', '.join(self.used) or 'no coefficient'}; {self.basis}, {self.units})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_traced": None}
 
     def log(self, logger: logging.Logger = _log) -> None:
         """Say which coefficients are used, which are zero, and what else to know, `notes`."""
@@ -119,7 +130,15 @@ class Term:
                 f"values of coefficients must be float64, got {c.dtype}: -2 log L of many events needs "
                 "double precision (in jax, jax.config.update('jax_enable_x64', True))"
             )
-        return xp.matmul(c, xp.asarray(self._matrix))
+        return c if self._same else xp.matmul(c, xp.asarray(self._matrix))
+
+    def _for(self, c: Array) -> Any:
+        """Return what has the values and derivatives of the dataset for the library of some coefficients."""
+        if not is_jax_array(c):
+            return self._term
+        if self._traced is None and self.dataset is not None:
+            self._traced = traced(self.dataset, self._term, self._inline)
+        return self._traced
 
     def m2logl(self, values: Point) -> Array:
         """Return -2 log L, zero at the SM, shape (...).
@@ -130,7 +149,7 @@ class Term:
         c = self._inner(values)
         if self._term is None:
             return 0.0 * namespace(c).sum(as_point(values, self.names), axis=-1)
-        return self._term.m2logl(c)
+        return self._for(c).m2logl(c)
 
     def log_likelihood(self, values: Point) -> Array:
         """Return log L(c) - log L(0), shape (...)."""
@@ -142,7 +161,7 @@ class Term:
         if self._term is None:
             return 0.0 * as_point(values, self.names)
         xp = namespace(c)
-        return xp.matmul(self._term.gradient(c), xp.asarray(self._matrix.T))
+        return xp.matmul(self._for(c).gradient(c), xp.asarray(self._matrix.T))
 
     def hessian(self, values: Point) -> Array:
         """Return the second derivatives, (..., n, n)."""
@@ -151,7 +170,14 @@ class Term:
         if self._term is None:
             return xp.zeros((*c.shape[:-1], len(self.names), len(self.names)), dtype=c.dtype)
         matrix = xp.asarray(self._matrix)
-        return xp.matmul(xp.matmul(matrix, self._term.hessian(c)), xp.matrix_transpose(matrix))
+        return xp.matmul(xp.matmul(matrix, self._for(c).hessian(c)), xp.matrix_transpose(matrix))
+
+
+def _restricted(
+    dataset: UnbinnedDataset | PoissonDataset, operators: Sequence[str]
+) -> UnbinnedDataset | PoissonDataset:
+    """Return the dataset with other operators set to zero, itself where there are none: it may be large."""
+    return dataset if tuple(operators) == dataset.operators else dataset.restrict(operators)
 
 
 def _scale(scale: object, name: str) -> float | None:

@@ -7,61 +7,68 @@ import pickle
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from nuisance_double import Counting, counting
+from scipy.optimize import minimize
 
 from plugins.smefit import unbinned
 from plugins.smefit.runcard import with_unbinned
-from smeft_unbinned import InputError, Likelihood
+from smeft_unbinned import InputError, Likelihood, PoissonDataset
+from smeft_unbinned.events import Nuisances
 
 POINT = np.array([0.1, 0.0, -0.2])
 
 
-class Sized(Counting):
-    """The double with what the adapter asks of a file."""
-
-    metadata: ClassVar[dict[str, Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-
 @pytest.fixture
-def dataset(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    made = counting(1, ("OpB", "OpW"), ("scale", "lumi"), "counts")
-    made.basis, made.__class__ = "smefit", Sized
-    monkeypatch.setattr(unbinned, "load_dataset", lambda file: made)
+def dataset(make_ratios, tmp_path: Path) -> PoissonDataset:
+    rng = np.random.default_rng(1)
+    response = Nuisances(("scale", "lumi"), rng.normal(0, 0.1, (6, 2)), rng.normal(0, 0.02, (6, 2)))
+    yields = make_ratios(1, 6, ("OpB", "OpW")).dense() * 30.0
+    made = PoissonDataset("counts", yields, rng.poisson(35.0, 6), basis="smefit", response=response)
+    made.save(tmp_path / "counts.dataset")
     return made
 
 
-def build() -> unbinned.UnbinnedChi2:
-    return unbinned.UnbinnedChi2(SimpleNamespace(name=np.array(["OpB", "OpBox", "OpW"])), file="x")
+def build(folder: Path, **keys: int) -> unbinned.UnbinnedChi2:
+    manager = SimpleNamespace(name=np.array(["OpB", "OpBox", "OpW"]))
+    return unbinned.UnbinnedChi2(manager, file=str(folder / "counts.dataset"), **keys)
 
 
 def test_the_value_is_the_profile(
-    dataset: Counting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    dataset: PoissonDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.delitem(sys.modules, "jax", raising=False)
     with caplog.at_level(logging.INFO):
-        chi2 = build()
-    assert "minimised over its nuisances scale, lumi, with unit constraints; SMEFiT cannot" in caplog.text
-    profiled = Likelihood([dataset]).profiled()
-    expected = float(profiled.m2logl({"OpB": 0.1, "OpW": -0.2}))
-    assert float(chi2.compute_chi2(POINT)) == pytest.approx(expected, rel=1e-12)
+        chi2 = build(tmp_path)
+    assert "minimised over its nuisances scale, lumi, with unit constraints; they are not corr" in caplog.text
+
+    def lowest(c: np.ndarray) -> float:
+        joint = minimize(lambda t: float(dataset.m2logl(np.concatenate([c, t]))) + t @ t, [0, 0], tol=1e-12)
+        return float(joint.fun)
+
+    expected = lowest(POINT[[0, 2]]) - lowest(np.zeros(2))
+    assert float(chi2.compute_chi2(POINT)) == pytest.approx(expected, rel=1e-7)
     assert float(chi2.compute_chi2(0 * POINT)) == pytest.approx(0.0, abs=1e-12)
     again = pickle.loads(pickle.dumps(chi2))
     assert float(again.compute_chi2(POINT)) == float(chi2.compute_chi2(POINT))
 
 
+@pytest.mark.parametrize("keys", [{}, {"inline": 0}])
 def test_jax_traces_the_profile(
-    dataset: Counting, x64: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    keys: dict[str, int],
+    dataset: PoissonDataset,
+    tmp_path: Path,
+    x64: None,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import jax
 
-    chi2 = build()
+    chi2 = build(tmp_path, **keys)
     many = np.stack([POINT, 3 * POINT, -POINT])
     expected = chi2.compute_chi2(many)
     single = jax.jit(chi2.compute_chi2)

@@ -26,7 +26,7 @@ def test_value_is_that_of_the_dataset(
     with caplog.at_level(logging.INFO):
         chi2 = UnbinnedChi2(manager, file=str(tmp_path / "h.dataset"))
     assert "Poisson dataset h, 6 bins: uses the operators" in caplog.text
-    assert chi2.set_to_zero == ("cHWtil", "O3pq")
+    assert chi2.term.set_to_zero == ("cHWtil", "O3pq")
     expected = float(dataset.m2logl({"cHW": 0.2, "cHq1": -0.1}))
     assert float(chi2.compute_chi2(np.array([-0.1, 7.0, 0.2]))) == pytest.approx(expected, rel=1e-12)
 

@@ -20,6 +20,7 @@ from plugins.smefit.example.make import toy_dataset
 from smeft_unbinned import rg_matrix, rge
 from smeft_unbinned.datasets import UnbinnedDataset
 from smeft_unbinned.errors import InputError
+from smeft_unbinned.fitters import registry
 from smeft_unbinned.polynomial import Polynomial
 
 CARD = ("O3pq", "OpB", "OpW", "OpqMi", "OtG")
@@ -86,7 +87,7 @@ def as_smefit_loads(name: str, **keys: Any) -> unbinned.UnbinnedChi2:
 
 def test_value_is_that_of_the_dataset_by_name(dataset: UnbinnedDataset, file: str) -> None:
     chi2 = as_smefit_loads("zh_14tev", file=file)
-    assert set(chi2.used) == set(OURS)
+    assert set(chi2.term.used) == set(OURS)
     expected = float(dataset.in_basis("smefit").m2logl(OURS))
     assert float(chi2.compute_chi2(POINT)) == pytest.approx(expected, rel=1e-13)
     assert expected == pytest.approx(float(dataset.m2logl({"cHW": -0.1, "cHq3": 0.02, "cHq1": 0.05})))
@@ -137,9 +138,9 @@ def test_two_datasets_share_the_module_and_pickle(tmp_path: Path) -> None:
 def test_operators_are_reported(file: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         chi2 = as_smefit_loads("zh", file=file, coefficients=Manager(("O3pq", "OtG")))
-    assert chi2.set_to_zero == ("OpW", "OpqMi")
+    assert chi2.term.set_to_zero == ("OpW", "OpqMi")
     assert "uses the operators O3pq" in caplog.text
-    assert "set to zero, because the card lacks them: OpW, OpqMi" in caplog.text
+    assert "set to zero: OpW, OpqMi" in caplog.text
     assert chi2.compute_chi2(np.array([0.0, 3.0])) == 0.0
 
 
@@ -160,7 +161,7 @@ def test_operators_that_the_basis_lacks_are_zero(tmp_path: Path) -> None:
     )
     data.save(tmp_path / "x")
     chi2 = as_smefit_loads("x", file=str(tmp_path / "x"))
-    assert (chi2.used, chi2.set_to_zero) == (("OpW",), ("cUnknown",))
+    assert (chi2.term.used, chi2.term.set_to_zero) == (("OpW",), ("cUnknown",))
     assert float(chi2.compute_chi2(POINT)) == pytest.approx(float(data.m2logl({"cHW": POINT[2]})))
 
 
@@ -214,6 +215,12 @@ def test_wrong_keys_are_refused(file: str, tmp_path: Path) -> None:
         as_smefit_loads("zh", file=str(tmp_path / "zg.safetensors"))
 
 
+def test_a_smefit_that_was_never_tried_is_refused(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.metadata, "version", lambda package: "5.0.0")
+    with pytest.raises(InputError, match=r"smefit 5.0.0 is installed, but the adapter works with >=4.0,<4.1"):
+        as_smefit_loads("zh", file=file)
+
+
 def test_running_uses_the_matrix_of_smefit(
     dataset: UnbinnedDataset, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,10 +242,10 @@ def test_running_uses_the_matrix_of_smefit(
     assert set(seen["names"]) == set(CARD)
     expected = dataset.in_basis("smefit").m2logl({"OpW": -0.09, "OpqMi": 0.07})
     assert float(chi2.compute_chi2(POINT[::-1])) == pytest.approx(float(expected), rel=1e-12)
-    assert chi2.set_to_zero == ("O3pq",)
+    assert chi2.term.set_to_zero == ("O3pq",)
     as_smefit_loads("zh", file=file, rge_dict={"obs_scale": 91.0}, scale=1000)
     assert seen["scale"] == 1000.0
-    with pytest.raises(InputError, match="positive number in GeV, got -1"):
+    with pytest.raises(InputError, match="positive number of GeV, got -1"):
         as_smefit_loads("zh", file=file, rge_dict=block, scale=-1)
 
 

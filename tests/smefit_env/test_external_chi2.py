@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from smefit_run import BOUNDS, MODULE, assert_posterior, example, results, smefit_command
 
-from plugins.smefit.example.make import make, toy_dataset
-from plugins.smefit.runcard import with_unbinned
+from plugins.smefit.example.make import toy_dataset
 from smeft_unbinned.errors import InputError
 from smeft_unbinned.runcard import Runcard
 
@@ -30,32 +26,6 @@ with warnings.catch_warnings():
     from smefit.rge.rge import RGE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-BOUNDS = {"min": -1.0, "max": 1.0}
-MODULE = "plugins.smefit.unbinned.py"
-
-
-def example(folder: Path, **changes: Any) -> Path:
-    """Write the example with changes; return the path of the card for SMEFiT."""
-    paths = make(folder, n_expected=500)
-    card = {**yaml.safe_load(paths["card.yaml"].read_text(encoding="utf-8")), **changes}
-    paths["card.yaml"].write_text(yaml.safe_dump(card), encoding="utf-8")
-    paths["smefit.yaml"].write_text(yaml.safe_dump(with_unbinned(card, folder)), encoding="utf-8")
-    return paths["smefit.yaml"]
-
-
-def smefit_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command of SMEFiT in a folder."""
-    code = "import numpy; numpy.random.seed(1); from smefit.cli import base_command; base_command()"
-    path = os.pathsep.join(p for p in sys.path if p)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "OMP_NUM_THREADS": "1",
-        "MPLBACKEND": "Agg",
-        "COLUMNS": "400",
-    }
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_smefit_loads_two_datasets_and_resolves_constraints(tmp_path: Path) -> None:
@@ -145,27 +115,17 @@ def test_running_agrees_with_smefit(tmp_path: Path) -> None:
 
 
 def test_command_ns_end_to_end(tmp_path: Path) -> None:
-    free = {"OpW": {"min": -1.0, "max": 1.0}, "OpqMi": {"min": -1.0, "max": 1.0}}
+    free = {"OpW": dict(BOUNDS), "OpqMi": dict(BOUNDS)}
     card = example(tmp_path, nlive=100, coefficients={**free, "O3pq": {"constrain": [{"OpqMi": -0.4}]}})
     done = smefit_command(tmp_path, "NS", card.name)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "uses the operators" in done.stdout + done.stderr
-    result = json.loads((tmp_path / "results/zh_example/fit_results.json").read_text(encoding="utf-8"))
-    samples = {name: np.array(values) for name, values in result["samples"].items()}
-    assert set(samples) == {"OpW", "OpqMi", "O3pq"}
+    result = results(tmp_path)
+    assert set(result["samples"]) == {"OpW", "OpqMi", "O3pq"}
     assert result["free_parameters"] == ["OpW", "OpqMi"]
-    np.testing.assert_allclose(samples["O3pq"], -0.4 * samples["OpqMi"], rtol=1e-12)
-    ours = Runcard.load(tmp_path / "card.yaml").likelihood()
-    best = {n: result["best_fit_point"][n] for n in free}
-    assert float(ours.m2logl(best)) <= ours.m2logl({n: samples[n] for n in free}).min() + 1e-9
-    axis = np.linspace(-1, 1, 801)
-    grid = dict(zip(free, np.meshgrid(axis, axis), strict=True))  # the exact posterior of our likelihood
-    density = np.exp(-0.5 * (ours.m2logl(grid) - float(ours.m2logl(best))))
-    for name, c in grid.items():
-        mean = np.average(c, weights=density)
-        width = np.sqrt(np.average((c - mean) ** 2, weights=density))
-        assert samples[name].mean() == pytest.approx(mean, abs=0.3 * width)  # noise of 100 live points: 0.06
-        assert samples[name].std() == pytest.approx(width, rel=0.2)
+    dependent = -0.4 * np.array(result["samples"]["OpqMi"])
+    np.testing.assert_allclose(result["samples"]["O3pq"], dependent, rtol=1e-12)
+    assert_posterior(tmp_path, result)
 
 
 def test_command_scan_end_to_end(tmp_path: Path) -> None:
@@ -173,7 +133,7 @@ def test_command_scan_end_to_end(tmp_path: Path) -> None:
     done = smefit_command(tmp_path, "SCAN", card.name, "-s", "7")
     if done.returncode != 0:  # its plots need LaTeX; the numbers are written before
         assert "latex could not be found" in done.stderr, done.stderr[-2000:]
-    scan = json.loads((tmp_path / "results/zh_example/chi2_scan.json").read_text(encoding="utf-8"))
+    scan = results(tmp_path, "chi2_scan")
     ours = Runcard.load(tmp_path / "card.yaml").likelihood()
     x = np.array(scan["OpW"]["x"])
     values = np.array(scan["OpW"]["0"])
@@ -189,14 +149,3 @@ def test_command_refuses(option: str, message: str, tmp_path: Path) -> None:
     done = smefit_command(tmp_path, "NS", card.name, option)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
-
-
-def test_single_parameter_fits_build_the_class_for_each(tmp_path: Path) -> None:
-    card = example(tmp_path, nlive=50)
-    content = yaml.safe_load(card.read_text(encoding="utf-8"))
-    content["coefficients"]["OpBox"] = dict(BOUNDS)  # unknown to the unbinned dataset
-    card.write_text(yaml.safe_dump({**content, "single_parameter_fits": True}), encoding="utf-8")
-    done = smefit_command(tmp_path, "NS", card.name)
-    assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads((tmp_path / "results/zh_example/fit_results.json").read_text(encoding="utf-8"))
-    assert set(result["samples"]) == {"OpW", "O3pq", "OpqMi", "OpBox"}
