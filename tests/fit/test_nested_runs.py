@@ -56,7 +56,7 @@ def compare_result(result: FitResult) -> None:
 
 def interrupt(folder: Path, number: signal.Signals) -> tuple[int, int, str]:
     """Start a slow run and send it a signal in the middle; return points written, exit code, and output."""
-    command = [sys.executable, str(EXAMPLE), str(folder), "0.02"]
+    command = [sys.executable, str(EXAMPLE), str(folder), "0.05"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         file, row = records(folder), 8 * (4 + 2 * len(NAMES))
