@@ -20,8 +20,8 @@ from .trust import quiet
 
 OUTSIDE = 0.02
 """Distance outside of an end at which others are looked for, over that from the minimum."""
-ALL, FEW = 16, 4
-"""Searches of an end begin at all known ends up to so many, of more at those few of the smallest -2 log L."""
+MANY, FEW = 8, 2
+"""Searches of an end begin at all known ends; with more coefficients, at the few of the smallest -2 log L."""
 _AGAIN = 3
 _APART = 0.05
 """Distance in scaled coordinates between minima that are two."""
@@ -72,7 +72,7 @@ def _other(
     outside = end[i] + OUTSIDE * (end[i] - best[i])
     starts = known.copy()
     starts[:, i] = outside
-    if len(starts) > ALL:
+    if len(best) > MANY:
         starts = starts[np.argsort(np.asarray(few.m2logl(starts * function.scale)))[:FEW]]
     own = end.copy()
     own[i] = outside
