@@ -21,8 +21,8 @@ from smeft_unbinned.constraints import check_bounds
 from smeft_unbinned.datasets import load_dataset
 from smeft_unbinned.errors import InputError, nearest
 from smeft_unbinned.fitters import Term
+from smeft_unbinned.fitters.evolution import evolution
 from smeft_unbinned.operators import UNITS
-from smeft_unbinned.rge import Running
 
 
 class UnbinnedLikelihood(Likelihood):  # type: ignore[misc]
@@ -52,20 +52,13 @@ class UnbinnedLikelihood(Likelihood):  # type: ignore[misc]
             raise InputError("names is empty; name coefficients, or leave it out for all of the dataset")
         if rge is not None and (names is None or (basis or dataset.basis) != "smefit"):
             raise InputError("rge needs the names of all coefficients of the fit, in the basis smefit")
-
-        def evolve(at: float) -> tuple[Sequence[str], np.ndarray]:
-            running = Running.parse(rge or {}, names or ())
-            for note in running.notes:
-                logger.warning(note)
-            return running.matrix(running.dataset_scale(at, dataset.name))
-
         self.term = Term(
             dataset,
             names,
             basis=basis,
             units=units,
             scale=scale,
-            evolve=None if rge is None else evolve,
+            evolve=evolution(rge, names or (), dataset.name, logger),
             remedy="give the argument scale, in GeV, or export it with metadata['scale']",
         )
         idle = [name for name in self.term.names if name not in self.term.used] if rge is None else []

@@ -11,7 +11,7 @@ coefficient is refused. It makes no use of derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from logging import Logger
 from typing import Any
@@ -25,9 +25,9 @@ from smeft_unbinned import __version__
 from smeft_unbinned.datasets import load_dataset
 from smeft_unbinned.errors import InputError, brief, nearest
 from smeft_unbinned.fitters import Term
+from smeft_unbinned.fitters.evolution import evolution
 from smeft_unbinned.operators import UNITS
 from smeft_unbinned.operators_table import DEFINITIONS
-from smeft_unbinned.rge import Running
 
 
 @contextmanager
@@ -92,7 +92,7 @@ class Unbinned(Likelihood):  # type: ignore[misc]
                     basis=self.basis,
                     units=self.units,
                     scale=self.scale,
-                    evolve=None if self.rge is None else self._evolve,
+                    evolve=evolution(self.rge, self._names, self._dataset.name, self.log),
                     remedy="give the option scale, in GeV, or export it with metadata['scale']",
                 )
             if not self._names or not self._term.used:
@@ -101,12 +101,6 @@ class Unbinned(Likelihood):  # type: ignore[misc]
                     f"{', '.join(self._own)}; give one a prior, and name the basis of the parameters"
                 )
         self._term.log(self.log)
-
-    def _evolve(self, scale: float) -> tuple[Sequence[str], np.ndarray]:
-        running = Running.parse(self.rge or {}, self._names)
-        for note in running.notes:
-            self.log.warning("%s", note)
-        return running.matrix(running.dataset_scale(scale, self._dataset.name))
 
     def get_version(self) -> str:
         """Return the version of this package, for the record of the run."""

@@ -17,11 +17,11 @@ import numpy as np
 
 from smeft_unbinned.errors import InputError, nearest
 from smeft_unbinned.fitters import Term
+from smeft_unbinned.fitters.evolution import evolution
 from smeft_unbinned.fitters.traced import INLINE
 from smeft_unbinned.polynomial import Array
 
 from . import FITTER, checks
-from .evolution import evolution
 
 _KEYS = ("path", "file", "scale", "inline")
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class UnbinnedChi2:
             file,
             names,
             basis="smefit",
-            evolve=None if rge_dict is None else evolution(rge_dict, names, file),
+            evolve=evolution(rge_dict, names, file, _log),
             scale=scale,
             remedy="give the key scale in its external_chi2 entry, or export it with metadata['scale']",
             inline=inline,

@@ -19,9 +19,9 @@ from smeft_unbinned.constraints import check_bounds
 from smeft_unbinned.datasets import load_dataset
 from smeft_unbinned.errors import InputError, brief, nearest
 from smeft_unbinned.fitters import Term
+from smeft_unbinned.fitters.evolution import evolution
 from smeft_unbinned.operators import UNITS
 from smeft_unbinned.polynomial import Array
-from smeft_unbinned.rge import Running
 
 _log = logging.getLogger(__name__)
 
@@ -116,20 +116,13 @@ class UnbinnedLoss(SimpleLoss):  # type: ignore[misc]
         dataset, names = load_dataset(file), [str(param.name) for param in params]
         if rge is not None and (basis or dataset.basis) != "smefit":
             raise InputError(f"rge needs coefficients in the basis smefit, got {basis or dataset.basis}")
-
-        def evolve(at: float) -> tuple[Sequence[str], Array]:
-            running = Running.parse(rge or {}, names)
-            for note in running.notes:
-                _log.warning(note)
-            return running.matrix(running.dataset_scale(at, dataset.name))
-
         self.term = Term(
             dataset,
             names,
             basis=basis,
             units=units,
             scale=scale,
-            evolve=None if rge is None else evolve,
+            evolve=evolution(rge, names, dataset.name, _log),
             remedy="give the argument scale, in GeV, or export it with metadata['scale']",
         )
         idle = [name for name in names if name not in self.term.used] if rge is None else []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ import pandas as pd
 import plugins
 from smeft_unbinned import FitResult, Likelihood, UnbinnedDataset
 from smeft_unbinned.fit import laplace
+from smeft_unbinned.rg_matrix import Matrix
+from smeft_unbinned.rge import Running
+from smeft_unbinned.rge_parse import RunningBlock
 from smeft_unbinned.testing import toy_dataset
 
 BOUND = 1.0
@@ -44,6 +48,15 @@ def assert_agrees(samples: pd.DataFrame, reference: FitResult) -> None:
     assert shift.max() < MEAN, f"means differ by {shift.to_dict()} standard deviations"
     ratio = samples.std() / expected.std()
     assert np.abs(ratio - 1.0).max() < WIDTH, f"widths over ours: {ratio.to_dict()}"
+
+
+def running(folder: Path) -> tuple[dict[str, Any], Matrix]:
+    """Return a block rge with a file of matrices to 1 TeV for OpW, OpB, and that matrix."""
+    matrix = Matrix(("O3pq", "OpW"), ("OpB", "OpW"), np.array([[0.4, 0.1], [0.02, 0.9]]))
+    block = {"init_scale": 5000.0, "adm_QCD": False}
+    path = folder / "running.safetensors"
+    Running(matrix.names, RunningBlock.parse(block), {1000.0: matrix}).save(path)
+    return {**block, "rg_matrix": str(path)}, matrix
 
 
 def readme(fitter: str) -> list[list[str]]:

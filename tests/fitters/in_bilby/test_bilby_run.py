@@ -17,13 +17,10 @@ import bilby
 from bilby.core.likelihood import LikelihoodParameterError
 from bilby.core.prior import PriorDict, Uniform
 from bilby.core.sampler.base_sampler import Sampler
-from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme
+from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme, running
 
 from plugins.bilby import FITTER, UnbinnedLikelihood
 from smeft_unbinned import InputError, Likelihood, UnbinnedDataset
-from smeft_unbinned.rg_matrix import Matrix
-from smeft_unbinned.rge import Running
-from smeft_unbinned.rge_parse import RunningBlock
 from smeft_unbinned.testing import CHECKS, Adapter, Check, points, toy_dataset
 
 NAMES = ("OpW", "O3pq", "Opui")
@@ -127,15 +124,6 @@ def test_nuisances_are_minimised_over(tmp_path: Path) -> None:
     expected = -0.5 * float(Likelihood([dataset]).profiled().m2logl(c))
     copy = pickle.loads(pickle.dumps(likelihood))
     assert copy.log_likelihood(c) == likelihood.log_likelihood(c) == pytest.approx(expected, rel=1e-10)
-
-
-def running(folder: Path) -> tuple[dict[str, Any], Matrix]:
-    """Return a block rge with a file of matrices to 1 TeV for OpW, OpB, and that matrix."""
-    matrix = Matrix(("O3pq", "OpW"), ("OpB", "OpW"), np.array([[0.4, 0.1], [0.02, 0.9]]))
-    block = {"init_scale": 5000.0, "adm_QCD": False}
-    path = folder / "running.safetensors"
-    Running(matrix.names, RunningBlock.parse(block), {1000.0: matrix}).save(path)
-    return {**block, "rg_matrix": str(path)}, matrix
 
 
 @pytest.mark.parametrize("scale", [None, 1000.0])

@@ -16,13 +16,10 @@ from cobaya.log import LoggedError
 from cobaya.model import Model, get_model
 from cobaya.run import run
 from cobaya.theory import Theory
-from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme
+from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme, running
 
 from plugins.cobaya import FITTER, Unbinned
 from smeft_unbinned import Likelihood, UnbinnedDataset
-from smeft_unbinned.rg_matrix import Matrix
-from smeft_unbinned.rge import Running
-from smeft_unbinned.rge_parse import RunningBlock
 from smeft_unbinned.testing import CHECKS, Adapter, Check, points, toy_dataset
 
 NAMES = ("OpW", "O3pq", "Opui")
@@ -143,15 +140,6 @@ def test_nuisances_are_minimised_over(tmp_path: Path, caplog: pytest.LogCaptureF
     expected = float(Likelihood([dataset]).profiled().m2logl(c))
     assert m2logl(model, c) == pytest.approx(expected, rel=1e-10)
     assert "minimised over its nuisances" in caplog.text
-
-
-def running(folder: Path) -> tuple[dict[str, Any], Matrix]:
-    """Return a block rge with a file of matrices to 1 TeV for OpW, OpB, and that matrix."""
-    matrix = Matrix(("O3pq", "OpW"), ("OpB", "OpW"), np.array([[0.4, 0.1], [0.02, 0.9]]))
-    block = {"init_scale": 5000.0, "adm_QCD": False}
-    path = folder / "running.safetensors"
-    Running(matrix.names, RunningBlock.parse(block), {1000.0: matrix}).save(path)
-    return {**block, "rg_matrix": str(path)}, matrix
 
 
 @pytest.mark.parametrize("scale", [None, 1000.0])

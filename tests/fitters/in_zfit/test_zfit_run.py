@@ -16,16 +16,13 @@ os.environ.setdefault("ZFIT_DISABLE_TF_WARNINGS", "1")  # without it the import 
 pytest.importorskip("zfit.loss", reason="zfit is not installed")
 
 import zfit
-from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme
+from fitter_runs import BOUND, assert_agrees, ours, problem, run_readme, running
 
 import plugins
 from plugins.zfit import FITTER, UnbinnedLoss, parameters
 from smeft_unbinned import InputError, Likelihood, UnbinnedDataset
 from smeft_unbinned.fit import minimise
 from smeft_unbinned.fitters.term import IN_TEV
-from smeft_unbinned.rg_matrix import Matrix
-from smeft_unbinned.rge import Running
-from smeft_unbinned.rge_parse import RunningBlock
 from smeft_unbinned.testing import CHECKS, Adapter, Check, points, toy_dataset
 
 NAMES = ("OpW", "O3pq", "Opui")
@@ -204,15 +201,6 @@ def test_nuisances_are_minimised_over(tmp_path: Path) -> None:
     c = {"OpW": 0.3, "O3pq": -0.2, "Opui": 0.1}
     expected = float(Likelihood([dataset]).profiled().m2logl(c))
     assert 2.0 * float(loss.value(params=c)) == pytest.approx(expected, rel=1e-10)
-
-
-def running(folder: Path) -> tuple[dict[str, Any], Matrix]:
-    """Return a block rge with a file of matrices to 1 TeV for OpW, OpB, and that matrix."""
-    matrix = Matrix(("O3pq", "OpW"), ("OpB", "OpW"), np.array([[0.4, 0.1], [0.02, 0.9]]))
-    block = {"init_scale": 5000.0, "adm_QCD": False}
-    path = folder / "running.safetensors"
-    Running(matrix.names, RunningBlock.parse(block), {1000.0: matrix}).save(path)
-    return {**block, "rg_matrix": str(path)}, matrix
 
 
 @pytest.mark.parametrize("scale", [None, 1000.0])
