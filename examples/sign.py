@@ -11,10 +11,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from smeft_unbinned import Likelihood
-from smeft_unbinned.comparison import ALONE, TOGETHER, Comparison, ComparisonCard
-from smeft_unbinned.comparison.influence import influence
-from smeft_unbinned.comparison.sample import Sample, estimator_of, sample_of
-from smeft_unbinned.comparison.versions import Version, versions_of
+from smeft_unbinned.comparison import (
+    ALONE,
+    TOGETHER,
+    Comparison,
+    ComparisonCard,
+    Sample,
+    Version,
+    estimator_of,
+    influence,
+    sample_of,
+    versions_of,
+)
 from smeft_unbinned.fit import scan
 from smeft_unbinned.plots import COLOURS
 from smeft_unbinned.quantiles import chi2_quantile

@@ -5,7 +5,9 @@ I = sum_b l_b l_b^T/nu_b, out of I_0 = sum_e w_e s_e s_e^T of the single events.
 tr(I_0^-1 I), the sum over coefficients of the share that is kept, which does not depend on the basis of the
 coefficients. It is a sum over bins, so that the best edges among fine candidates follow by dynamic
 programming: the best k bins below a candidate are the best k - 1 below another, and the bin between the two.
-With several features each is optimised in turn with the edges of the others held, until nothing changes.
+With several features each is optimised in turn with the edges of the others held, until nothing changes. That
+may end at a local maximum: it starts from bins of equal content, the best bins of each feature alone, and
+random ones, and the best end is taken.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ Real = NDArray[np.float64]
 CANDIDATES = 120
 """Fine bins of equal weight per feature, between which edges may lie."""
 ROUNDS = 10
+RANDOM = 6
+"""Random starts with several features."""
 
 
 def optimal_edges(
@@ -35,26 +39,54 @@ def optimal_edges(
     white = score @ (vectors[:, kept] / np.sqrt(values[kept]))  # tr(I_0^-1 I) is then a sum of squares
     fine = {name: _fine_edges(column, weights, candidates) for name, column in features.items()}
     place = {name: np.searchsorted(fine[name], column, side="right") for name, column in features.items()}
-    cuts = {name: _even(len(fine[name]) + 1, n) for name in features}
-    for _ in range(ROUNDS if len(features) > 1 else 1):
+    even = {name: _even(len(fine[name]) + 1, n) for name in features}
+    none = np.zeros(len(weights), dtype=np.int64)
+    alone = {
+        name: best_cuts(place[name], none, white, weights, len(fine[name]) + 1, n)[0] for name in features
+    }
+    cuts = alone
+    if len(features) > 1:
+        rng = np.random.default_rng(0)
+        starts = [
+            even,
+            alone,
+            *({f: _random(rng, len(x) + 1, n) for f, x in fine.items()} for _ in range(RANDOM)),
+        ]
+        cuts = max(
+            (_in_turn(start, place, white, weights, fine, n) for start in starts), key=lambda end: end[1]
+        )[0]
+    return {name: tuple(float(fine[name][k - 1]) for k in cuts[name]) for name in features}
+
+
+def _in_turn(
+    start: Mapping[str, NDArray[np.int64]],
+    place: Mapping[str, NDArray[np.int64]],
+    white: Real,
+    weights: Real,
+    fine: Mapping[str, Real],
+    n: int,
+) -> tuple[dict[str, NDArray[np.int64]], float]:
+    """Return the cuts that no feature alone can improve, from `start`, and what they keep."""
+    cuts, kept = dict(start), 0.0
+    for _ in range(ROUNDS):
         before = dict(cuts)
-        for name in features:
+        for name in cuts:
             others = np.zeros(len(weights), dtype=np.int64)
-            for other in features:
+            for other in cuts:
                 if other != name:
                     others = others * (len(cuts[other]) + 1) + np.searchsorted(
                         cuts[other], place[other], side="right"
                     )
-            cuts[name] = best_cuts(place[name], others, white, weights, len(fine[name]) + 1, n)
-        if all(np.array_equal(before[name], cuts[name]) for name in features):
+            cuts[name], kept = best_cuts(place[name], others, white, weights, len(fine[name]) + 1, n)
+        if all(np.array_equal(before[name], cuts[name]) for name in cuts):
             break
-    return {name: tuple(float(fine[name][k - 1]) for k in cuts[name]) for name in features}
+    return cuts, kept
 
 
 def best_cuts(
     place: NDArray[np.int64], others: NDArray[np.int64], white: Real, weights: Real, fine: int, n: int
-) -> NDArray[np.int64]:
-    """Return the n - 1 fine bins at which coarse ones begin that maximise sum |l_b|^2/nu_b.
+) -> tuple[NDArray[np.int64], float]:
+    """Return the n - 1 fine bins at which coarse ones begin that maximise sum |l_b|^2/nu_b, and that sum.
 
     place: fine bin of each event (N,), below `fine`. others: its cell in all other features (N,).
     white: (N, k), slopes per unit of weight.
@@ -80,7 +112,7 @@ def best_cuts(
     for k in range(n - 1, 0, -1):
         end = int(came[k, end])
         cuts.append(end)
-    return np.array(cuts[::-1], dtype=np.int64)
+    return np.array(cuts[::-1], dtype=np.int64), float(best[fine])
 
 
 def _fine_edges(column: Real, weights: Real, count: int) -> Real:
@@ -94,3 +126,7 @@ def _fine_edges(column: Real, weights: Real, count: int) -> Real:
 
 def _even(fine: int, n: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, fine, min(n, fine) + 1)[1:-1].astype(np.int64))
+
+
+def _random(rng: np.random.Generator, fine: int, n: int) -> NDArray[np.int64]:
+    return np.sort(rng.choice(np.arange(1, fine), min(n, fine) - 1, replace=False))

@@ -88,7 +88,9 @@ def _records(
             def tell(text: str, head: str = head) -> None:
                 bar.update(line, note=f"{head}: {text}")
 
-            records[key], known = stored(task, folder / f"{_slug(head)}.json", _mark(task, data), tell)
+            known_by = _mark(task, data)
+            path = folder / f"{_slug(head)}-{known_by}.json"  # other cards may share the folder
+            records[key], known = stored(task, path, known_by, tell)
             made += not known
             bar.advance(line)
     return records, made
@@ -129,5 +131,4 @@ def _mark(task: Task, data: str) -> str:
 
 
 def _slug(text: str) -> str:
-    """Return a name for a file: letters and digits, and a hash, since names may differ in the rest alone."""
-    return f"{re.sub(r'[^A-Za-z0-9]+', '_', text).strip('_')[:60]}-{mark({'name': text})[:6]}"
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:60]
