@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ..errors import InputError, require
 from ..events import Events
 from ..export import FB_PER_PB, PSEUDO_DATA, export
 from ..polynomial import Polynomial
+from ..progress import progress_bar
 from ..scores import SPACINGS, score_histogram
 from ..systematics import GROUPS, with_responses
 from .dataset_options import check_options, dataset_options, finished, load_responses
@@ -112,32 +115,41 @@ def command(
         point = {"pseudo_data": data, "at": assignments(at, "--at"), "seed": seed}
     dataset: UnbinnedDataset | PoissonDataset
     ensemble: dict[str, Any] = {"replicas": replicas, "central": central}
-    if binned is not None:
-        if luminosity is None:
-            raise InputError("the yields of bins need a luminosity; give --luminosity")
-        measured = sample.features if data == "observed" else None
-        simulated = sample if measured is None else _simulated(yield_from)[1]
-        binning: dict[str, Any] = {"operators": score_of}
-        if class_at:
-            binning = {"points": [_class(text) for text in class_at]}
-        common |= {"bins": bins or 10, "spacing": spacing or SPACINGS[0]}
-        common |= {"observed": measured, "events": simulated, **binning}
-        dataset = score_histogram(estimator=estimator, **common, **point)
-    elif data == "observed":
-        expected_yield, simulated = _yield(yield_from, luminosity, efficiency)
-        dataset = export(estimator, sample.features, expected_yield, **common, **ensemble)
-        if responses is not None:
-            of_both = responses(sample.features), simulated, responses(simulated.features)
-            dataset = with_responses(dataset, *of_both, groups=chosen["groups"] or GROUPS)
-    else:
-        ensemble |= {"responses": responses, "groups": chosen["groups"] or GROUPS}
-        dataset = export(estimator, sample, **common, **point, **ensemble)
+    with _watched(estimator, len(sample)) as watched:
+        if binned is not None:
+            if luminosity is None:
+                raise InputError("the yields of bins need a luminosity; give --luminosity")
+            measured = sample.features if data == "observed" else None
+            simulated = sample if measured is None else _simulated(yield_from)[1]
+            binning: dict[str, Any] = {"operators": score_of}
+            if class_at:
+                binning = {"points": [_class(text) for text in class_at]}
+            common |= {"bins": bins or 10, "spacing": spacing or SPACINGS[0]}
+            common |= {"observed": measured, "events": simulated, **binning}
+            dataset = score_histogram(estimator=watched, **common, **point)
+        elif data == "observed":
+            expected_yield, simulated = _yield(yield_from, luminosity, efficiency)
+            dataset = export(watched, sample.features, expected_yield, **common, **ensemble)
+            if responses is not None:
+                of_both = responses(sample.features), simulated, responses(simulated.features)
+                dataset = with_responses(dataset, *of_both, groups=chosen["groups"] or GROUPS)
+        else:
+            ensemble |= {"responses": responses, "groups": chosen["groups"] or GROUPS}
+            dataset = export(watched, sample, **common, **point, **ensemble)
     if isinstance(dataset, UnbinnedDataset):
         dataset = finished(dataset, chosen)
     dataset.save(output)
     expected, kind = float(np.sum(dataset.expected.constant)), "events" if binned is None else "bins"
     text = f"{len(dataset)} {kind}, {expected:.4g} expected at the SM, {', '.join(dataset.operators)}"
     say(output, text + (f"; nuisances {', '.join(dataset.nuisances)}" if dataset.nuisances else ""))
+
+
+@contextmanager
+def _watched(estimator: Any, events: int) -> Iterator[Any]:
+    """Yield the estimator, if there is one, with a bar over so many events that it will see."""
+    with progress_bar(estimator is not None) as bar:
+        line = bar.add_task("networks", total=events, note="")
+        yield None if estimator is None else replace(estimator, watch=lambda n: bar.advance(line, n))
 
 
 def _check_binning(binned: str | None, given: Mapping[str, object]) -> None:

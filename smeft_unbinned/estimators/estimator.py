@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ class Estimator:
     parameters: of the backbone, M on the first axis of each.
     calibration: (M, n + 1, n + 1), a congruence of each member's quadratic form.
     metadata: settings, training curves, provenance of the events, notes on what went wrong.
+    watch: called with the number of events of every block that was predicted, for a progress bar.
     """
 
     operators: tuple[str, ...]
@@ -41,6 +42,7 @@ class Estimator:
     parameters: tuple[np.ndarray, ...]
     calibration: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
+    watch: Callable[[int], object] | None = None
 
     @property
     def members(self) -> int:
@@ -113,6 +115,8 @@ class Estimator:
             part = slice(start, start + _CHUNK)
             outputs = self.backbone.predict(self.parameters, inputs[part], width)
             yield self.head.form(self.operators, outputs, growth[part], self.calibration)
+            if self.watch is not None:
+                self.watch(outputs.shape[1])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file."""
