@@ -70,16 +70,14 @@ def packed_indices(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=64)
-def _derivatives(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the constant tensors of the first derivative, (n, P, n + 1), and the second, (n, n, P)."""
+def _derivatives(n: int) -> np.ndarray:
+    """Return the tensor that gives the derivatives of the monomials from (1, c), (n, P, n + 1)."""
     rows, columns = packed_indices(n)
     eye = np.eye(n + 1)
     first = (
         eye[rows][:, :, None] * eye[columns][:, None, :] + eye[columns][:, :, None] * eye[rows][:, None, :]
     )
-    first = first[:, 1:, :].transpose(1, 0, 2)  # (n, P, n + 1), contracted with (1, c)
-    second = first[:, :, 1:].transpose(0, 2, 1)  # (n, n, P)
-    return first, np.ascontiguousarray(second)
+    return np.asarray(first[:, 1:, :].transpose(1, 0, 2))
 
 
 def homogeneous(c: Array) -> Array:
@@ -101,12 +99,7 @@ def monomial_gradient(c: Array) -> Array:
     """Return the derivatives of the monomials: c (..., n) gives (..., n, P)."""
     xp = namespace(c)
     x = homogeneous(c)
-    return xp.tensordot(x, xp.asarray(_derivatives(int(c.shape[-1]))[0], dtype=x.dtype), axes=([-1], [-1]))
-
-
-def monomial_hessian(n: int) -> np.ndarray:
-    """Return the constant second derivatives of the monomials, (n, n, P)."""
-    return _derivatives(n)[1]
+    return xp.tensordot(x, xp.asarray(_derivatives(int(c.shape[-1])), dtype=x.dtype), axes=([-1], [-1]))
 
 
 def pack(matrix: Array) -> Array:

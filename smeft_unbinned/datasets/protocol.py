@@ -35,8 +35,3 @@ class Dataset(Protocol):
 def nuisances_of(dataset: object) -> tuple[str, ...]:
     """Return the names of the nuisance parameters of a dataset, () for one that knows none."""
     return tuple(getattr(dataset, "nuisances", ()))
-
-
-def parameters_of(dataset: Dataset) -> tuple[str, ...]:
-    """Return the names of all that the -2 log L of a dataset depends on, in the order of its points."""
-    return (*dataset.operators, *nuisances_of(dataset))

@@ -15,6 +15,7 @@ from ..ensemble import combine
 from ..polynomial import Polynomial, QuadraticForm, SumOfSquares
 from . import registry
 from .backbones import BACKBONES, MLP, Backbone
+from .described import Described
 from .features import Inputs
 from .growth import Growth
 from .heads import HEADS, Head, Squares
@@ -23,7 +24,7 @@ _CHUNK = 8192
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(Described):
     """r(x|c) of an ensemble of M networks.
 
     operators: n names; inputs, growth: what turns features into network inputs and outputs into labels.
@@ -43,21 +44,6 @@ class Estimator:
     calibration: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
     watch: Callable[[int], object] | None = None
-
-    @property
-    def members(self) -> int:
-        """Number of networks in the ensemble."""
-        return len(self.calibration)
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features that a prediction needs."""
-        return self.inputs.names
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user should know: a calibration that could not be done, and the like."""
-        return list(self.metadata.get("notes", []))
 
     def __call__(self, features: pd.DataFrame) -> Polynomial:
         """Return the mean ratio polynomial over the ensemble: frame (N, F) gives batch (N,), 1 at the SM.

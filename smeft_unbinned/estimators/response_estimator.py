@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..events import Events, Nuisances
 from . import registry
 from .backbones import BACKBONES, Backbone
+from .described import Described
 from .features import Inputs
 from .prepare import normalised
 
@@ -34,7 +35,7 @@ _CHUNK = 8192
 
 
 @dataclass(frozen=True)
-class ResponseEstimator:
+class ResponseEstimator(Described):
     """r_k+-(x) of an ensemble of M networks, for K nuisances.
 
     names: K nuisances; one_sided: those of which only theta = +1 is known. Labels, L of them, are the upward
@@ -56,21 +57,6 @@ class ResponseEstimator:
     upper: np.ndarray
     calibration: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def members(self) -> int:
-        """Number of networks in the ensemble."""
-        return len(self.calibration)
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features that a prediction needs."""
-        return self.inputs.names
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user should know: nuisances that could not be learned, and the like."""
-        return list(self.metadata.get("notes", []))
 
     def __call__(self, features: pd.DataFrame) -> Nuisances:
         """Return the responses; see `predict`."""

@@ -28,9 +28,6 @@ from .vh_couplings import V
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-INSERTIONS = ("SM", "ctG", "ctGI")
-"""What multiplies 1, ctG and ctGI (in GeV^-2) in an amplitude."""
-
 _PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=complex)
 _SIGMA = np.concatenate([np.eye(2, dtype=complex)[None], _PAULI])  # sigma^mu
 _METRIC = np.array([1.0, -1.0, -1.0, -1.0])
@@ -84,7 +81,10 @@ def _vertex(k: Real, polarisation: Real | Complex) -> tuple[Complex, Complex]:
 def gluons(
     k1: Real, k2: Real, top: Real, antitop: Real, e1: Real | Complex, e2: Real | Complex, mass: float
 ) -> Complex:
-    """Colour-ordered g g -> t tbar amplitudes (3 INSERTIONS, 2 orderings A_12 and A_21, N, 2, 2)."""
+    """Colour-ordered g g -> t tbar amplitudes (3, 2, N, 2, 2).
+
+    First axis: what multiplies 1, ctG and ctGI, in GeV^-2; second: the orderings A_12 and A_21.
+    """
     ubar, v = u_bar(top, mass), v_spinor(antitop, mass)
     v5 = 1j * (GAMMA5 @ v)
     vertices = (_vertex(k1, e1), _vertex(k2, e2))
