@@ -29,7 +29,9 @@ def _figure(**options: Any) -> Any:
 
 def _save(figure: Any, path: Path) -> Path:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:] or "png", dpi=150)
+    kind = path.suffix[1:] or "png"
+    dateless = {"CreationDate": None} if kind == "pdf" else None  # the same figure is the same file
+    figure.savefig(buffer, format=kind, dpi=150, metadata=dateless)
     write_bytes(path, buffer.getvalue())
     return path
 

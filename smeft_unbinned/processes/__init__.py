@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from ..errors import InputError, nearest
 from . import toy, ttbar
+from .collision import CollisionOptions, SampleOptions, SelectionOptions
 from .protocol import HadronProcess, Process
 from .vh_process import WH_DEFAULT, VHProcess
 
-__all__ = ["HADRONIC", "PROCESSES", "HadronProcess", "Process", "find"]
+__all__ = [
+    "HADRONIC",
+    "PROCESSES",
+    "CollisionOptions",
+    "HadronProcess",
+    "Process",
+    "SampleOptions",
+    "SelectionOptions",
+    "find",
+]
 
 HADRONIC: dict[str, HadronProcess] = {
     "ZH": VHProcess("ZH"),

@@ -17,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from ..errors import InputError
+from ..inputfile import read_text
 from .densities import ALPHA_S_MZ, FLAVOURS, MZ2, one_loop
 
 Real = NDArray[np.float64]
 
+_HUGE = 1e30
 _SEPARATOR = re.compile(r"^\s*---\s*$", re.MULTILINE)
 
 
@@ -84,12 +86,14 @@ def _member_file(path: Path, member: int) -> Path:
 
 def _read(file: Path) -> list[_SubGrid]:
     try:
-        parts = [part.strip().splitlines() for part in _SEPARATOR.split(file.read_text())]
+        parts = [part.strip().splitlines() for part in _SEPARATOR.split(read_text(file, "grid file"))]
         if not any(line.split() == ["Format:", "lhagrid1"] for line in parts[0]):
             raise ValueError("its header has no line 'Format: lhagrid1'")
         grids = [_parse(part) for part in parts[1:] if part]
         if not grids:
             raise ValueError("it has no sub-grid")
+    except InputError:
+        raise
     except (ValueError, IndexError) as error:
         raise InputError(f"{file} is not a grid file in the LHAPDF format lhagrid1: {error}") from error
     return grids
@@ -99,6 +103,11 @@ def _parse(lines: list[str]) -> _SubGrid:
     x, q = (np.array([float(word) for word in line.split()]) for line in lines[:2])
     flavours = [int(word) for word in lines[2].split()]
     values = np.array([[float(word) for word in line.split()] for line in lines[3:]])
+    for array in (x, q, values):
+        if not np.all(np.abs(array) < _HUGE):
+            raise ValueError(f"it holds numbers that are not finite, or above {_HUGE:g}")
+    if not (np.all(np.diff(x, prepend=0.0) > 0) and np.all(np.diff(q, prepend=0.0) > 0)):
+        raise ValueError("its knots are not positive and increasing")
     cube = values.reshape(x.size, q.size, len(flavours))
     log_x, log_q2 = np.log(x), 2.0 * np.log(q)
     splines = {

@@ -7,14 +7,17 @@ one line in `processes.PROCESSES`; tests/processes/test_process_contract.py then
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..events import Events
 from ..polynomial import Polynomial
-from .densities import Density
+from .collision import CollisionOptions, SampleOptions, SelectionOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 METADATA = ("process", "energy", "seed", "operators", "basis", "input_scheme", "scale", "units")
 """Keys that the metadata of every generated sample holds.
@@ -55,20 +58,12 @@ class HadronProcess(Process, Protocol):
     """A process in proton-proton collisions, with the options that all of them share."""
 
     def truth(
-        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] = ...,
-        energy: float = ..., density: Density | None = ..., scale: str | float = ...,
-    ) -> Polynomial:  # fmt: skip
-        """As for `Process`; energy in GeV, scale by name or in GeV."""
+        self, points: pd.DataFrame | Mapping[str, ArrayLike], **options: Unpack[CollisionOptions]
+    ) -> Polynomial:
+        """As for `Process`; see `CollisionOptions`."""
 
-    def generate(
-        self, n: int, *, seed: int, operators: Iterable[str] = ..., progress: bool = ..., energy: float = ...,
-        unweighted: bool = ..., density: Density | None = ..., scale: str | float = ..., pt_min: float = ...,
-        mass_range: tuple[float, float] = ..., tail: float | None = ...,
-    ) -> Events:  # fmt: skip
-        """As for `Process`, weighted or unweighted, after cuts on transverse momentum and mass in GeV."""
+    def generate(self, n: int, *, seed: int, **options: Unpack[SampleOptions]) -> Events:
+        """As for `Process`, weighted or unweighted, after cuts; see `SampleOptions`."""
 
-    def cross_section(
-        self, *, operators: Iterable[str] = ..., energy: float = ..., density: Density | None = ...,
-        scale: str | float = ..., mass_range: tuple[float, float] = ..., order: int = ...,
-    ) -> Polynomial:  # fmt: skip
-        """As for `Process`; order: quadrature nodes per panel."""
+    def cross_section(self, *, order: int = ..., **options: Unpack[SelectionOptions]) -> Polynomial:
+        """As for `Process`, after cuts; see `SelectionOptions`. order: quadrature nodes per panel."""

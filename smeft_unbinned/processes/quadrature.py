@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ..polynomial import Polynomial
 
+ORDER = 20
+"""Gauss-Legendre nodes per panel of a cross section unless another number is asked for."""
+
 
 def integration_error(
     cross_section: Callable[..., Polynomial], order: int, options: Mapping[str, Any]

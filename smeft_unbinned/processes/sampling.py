@@ -46,6 +46,12 @@ def chunks(n: int) -> Iterator[int]:
         yield min(_CHUNK, n - start)
 
 
+def in_chunks(points: P, function: Callable[[P], Real]) -> Real:
+    """A function of points (N,), its result (N, ...), of a part of the points at a time."""
+    starts = range(0, len(points[0]), _CHUNK)
+    return np.concatenate([function(_take(points, slice(start, start + _CHUNK))) for start in starts])
+
+
 def median(values: Real, weights: Real) -> float:
     """Weighted median of values (N,)."""
     order = np.argsort(values)

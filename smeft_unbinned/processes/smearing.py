@@ -149,6 +149,7 @@ def _smear(
         columns[name] = resolutions[name].apply(repeated, rng) if name in resolutions else repeated
     metadata = {
         **events.metadata,
+        "sources": list(events.sources),
         "smearing": {
             "resolutions": {name: asdict(resolution) for name, resolution in resolutions.items()},
             "seed": int(seed),

@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, nearest
+from ..errors import InputError
 from ..events import Events
 from ..polynomial import Polynomial
+from .collision import check_operators
+from .sample import check_count
 
 Real = NDArray[np.float64]
 
@@ -90,8 +92,7 @@ def generate(
     Raises InputError for an n below one, a negative smearing and an unknown operator.
     """
     del progress
-    if n < 1:
-        raise InputError(f"the number of events must be at least 1, got {n}")
+    check_count(n)
     names = _check(operators)
     rng = np.random.default_rng(seed)
     z = rng.normal(scale=SM_WIDTH, size=n)
@@ -121,13 +122,7 @@ def _metadata(n: int, seed: int, names: tuple[str, ...], alpha: float, smearing:
 
 
 def _check(operators: Iterable[str]) -> tuple[str, ...]:
-    names = (operators,) if isinstance(operators, str) else tuple(operators)
-    for name in names:
-        if name not in OPERATORS:
-            raise InputError(f"unknown operator {name!r}; the toy has 'theta'.{nearest(name, OPERATORS)}")
-    if len(set(names)) != len(names):
-        raise InputError(f"operators are repeated in {names}; name each once")
-    return names
+    return check_operators(operators, OPERATORS, "the toy")
 
 
 def _restrict(form: Polynomial, names: tuple[str, ...]) -> Polynomial:

@@ -18,24 +18,35 @@ No CP-odd observable can be formed of the momenta of two stable top quarks, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, nearest
+from ..errors import InputError
 from ..events import Events
 from ..polynomial import Polynomial
-from ..progress import progress_bar
-from . import sampling
 from . import ttbar_couplings as tc
 from . import ttbar_rates as tr
-from .densities import Density, LesHouches
-from .quadrature import integration_error
-from .ttbar_cross_section import THRESHOLD, check_edges, integrate
-from .ttbar_generate import Envelope, Points, Setup
+from .collision import (
+    Collision,
+    CollisionOptions,
+    SampleOptions,
+    Selection,
+    SelectionOptions,
+    Setup,
+    Standard,
+)
+from .quadrature import ORDER, integration_error
+from .sample import check_columns, describe, draw, events, ratio
+from .sampling import in_chunks
+from .ttbar_cross_section import THRESHOLD, integrate
+from .ttbar_generate import Envelope, Points
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Real = NDArray[np.float64]
 
@@ -44,6 +55,8 @@ DEFAULT = tc.DEFAULT
 SCALES = tr.SCALES
 DEFAULT_SCALE = "m_t"
 """Factorisation and renormalisation scale unless another is asked for: the top mass."""
+STANDARD = Standard("t tbar", OPERATORS, {"operators": DEFAULT, "energy": 13_000.0, "scale": DEFAULT_SCALE})
+"""What t tbar takes for options that are left out."""
 __all__ = [
     "DEFAULT",
     "DEFAULT_SCALE",
@@ -58,8 +71,8 @@ __all__ = [
 ]
 
 _COLUMNS = ("m_tt", "y_tt", "cos_theta_star", "pt_t")
-_LOWEST = (THRESHOLD, -np.finfo(float).max, -1.0)
-_HIGHEST = (np.finfo(float).max, np.finfo(float).max, 1.0)
+_LARGEST = float(np.finfo(float).max)
+_LIMITS = {"m_tt": (THRESHOLD, _LARGEST), "y_tt": (-_LARGEST, _LARGEST), "cos_theta_star": (-1.0, 1.0)}
 
 
 def columns() -> tuple[str, ...]:
@@ -68,186 +81,91 @@ def columns() -> tuple[str, ...]:
 
 
 def differential(
-    points: pd.DataFrame | Mapping[str, ArrayLike],
-    *,
-    energy: float = 13_000.0,
-    operators: Iterable[str] = DEFAULT,
-    density: Density | None = None,
-    scale: str | float = DEFAULT_SCALE,
+    points: pd.DataFrame | Mapping[str, ArrayLike], **options: Unpack[CollisionOptions]
 ) -> Polynomial:
     """d sigma/(dm dY dcos theta*) in pb/GeV at N phase-space points, batch (N,).
 
     points: columns of `columns()`, each (N,); the transverse momentum may be left out.
-    energy: hadronic centre-of-mass energy in GeV. operators: any of OPERATORS, in TeV^-2.
-    density: parton densities, the Les Houches set by default. scale: factorisation and renormalisation scale,
-    one of SCALES or in GeV. Raises InputError for a missing column, an unknown operator and values out of
-    range.
+    options: see `CollisionOptions`. Raises InputError for a missing column, an unknown operator and values
+    out of range.
     """
-    names, arrays, used = tc.check_operators(operators), _points(points), density or LesHouches()
-    parts, start = [], 0
-    for size in sampling.chunks(arrays.m.size):
-        part = Points(*(column[start : start + size] for column in arrays))
-        start += size
-        parts.append(tr.rates(*part, energy=energy, operators=names, density=used, scale=scale))
-    return Polynomial(names, np.concatenate(parts))
+    return _differential(points, Collision.of(options, STANDARD))
 
 
-def truth(
-    points: pd.DataFrame | Mapping[str, ArrayLike],
-    *,
-    energy: float = 13_000.0,
-    operators: Iterable[str] = DEFAULT,
-    density: Density | None = None,
-    scale: str | float = DEFAULT_SCALE,
-) -> Polynomial:
+def truth(points: pd.DataFrame | Mapping[str, ArrayLike], **options: Unpack[CollisionOptions]) -> Polynomial:
     """Ratio of the differential rate to the SM one at N phase-space points, batch (N,), constant 1.
 
     Arguments as for `differential`. Raises InputError also where the SM rate vanishes (a point outside phase
     space).
     """
-    rate = differential(points, energy=energy, operators=operators, density=density, scale=scale)
-    coefficients = np.asarray(rate.coefficients)
-    bad = ~(coefficients[:, 0] > 0.0)
-    if bad.any():
-        raise InputError(
-            f"the SM rate vanishes at {bad.sum()} points, the first is row {int(np.argmax(bad))}: "
-            f"it lies outside the phase space of t tbar at {energy} GeV"
-        )
-    return Polynomial(rate.operators, coefficients / coefficients[:, :1])
+    return _truth(points, Collision.of(options, STANDARD))
 
 
 def cross_section(
-    *,
-    energy: float = 13_000.0,
-    operators: Iterable[str] = DEFAULT,
-    density: Density | None = None,
-    scale: str | float = DEFAULT_SCALE,
-    mass_edges: ArrayLike | None = None,
-    mass_range: tuple[float, float] = (0.0, np.inf),
-    pt_min: float = 0.0,
-    order: int = 20,
+    *, mass_edges: ArrayLike | None = None, order: int = ORDER, **options: Unpack[SelectionOptions]
 ) -> Polynomial:
     """Cross section in pb: no batch, or batch (B,) for bins in the mass of t tbar when `mass_edges` is given.
 
-    mass_edges: (B + 1,) in GeV, the last may be infinite. mass_range: limits on the mass in GeV, without
-    `mass_edges`. pt_min: lower cut on the transverse momentum of the top in GeV. order: Gauss-Legendre nodes
-    per panel of the mass and in the angle; see `cross_section_error` for the accuracy.
-    Raises InputError for unknown names and an empty selection.
+    mass_edges: (B + 1,) in GeV, the last may be infinite; in place of the option mass_range.
+    order: Gauss-Legendre nodes per panel of the mass and in the angle; see `cross_section_error` for the
+    accuracy.
+    options: see `SelectionOptions`. Raises InputError for unknown names, an empty selection, and mass_edges
+    together with mass_range.
     """
-    edges = check_edges(mass_range if mass_edges is None else mass_edges)
-    names = tc.check_operators(operators)
-    packed = integrate(
-        energy=energy, operators=names, density=density or LesHouches(), scale=scale, mass_edges=edges,
-        pt_min=pt_min, order=order,
-    )  # fmt: skip
-    return Polynomial(names, packed[0] if mass_edges is None else packed)
+    selection = Selection.of(options, STANDARD)
+    if mass_edges is None:
+        return Polynomial(selection.operators, integrate(selection, selection.mass_range, order)[0])
+    if options.get("mass_range") is not None:
+        raise InputError(
+            f"give mass_edges or mass_range={selection.mass_range}, not both: the outer edges are the limits"
+        )
+    return Polynomial(selection.operators, integrate(selection, mass_edges, order))
 
 
-def cross_section_error(*, order: int = 20, **options: Any) -> Real:
+def cross_section_error(*, order: int = ORDER, **options: Any) -> Real:
     """Relative integration error of `cross_section` with the same options: see `integration_error`."""
     return integration_error(cross_section, order, options)
 
 
-def generate(
-    n: int,
-    *,
-    energy: float = 13_000.0,
-    operators: Iterable[str] = DEFAULT,
-    seed: int,
-    unweighted: bool = True,
-    density: Density | None = None,
-    scale: str | float = DEFAULT_SCALE,
-    pt_min: float = 0.0,
-    mass_range: tuple[float, float] = (0.0, np.inf),
-    tail: float | None = None,
-    progress: bool = False,
-) -> Events:
+def generate(n: int, *, seed: int, **options: Unpack[SampleOptions]) -> Events:
     """Draw n SM events of pp -> t tbar, each with its exact truth polynomial.
 
-    unweighted: equal weights sigma/n by accept-reject; otherwise importance-sampled weights. Either way they
-    sum to the quadrature cross section after cuts, `cross_section` of the result. pt_min: lower cut on the
-    transverse momentum of the top in GeV. mass_range: limits on the mass in GeV. tail: weighted events
-    oversample high masses by (m/threshold)^tail, 1.5 by default; unweighted ones cannot. The same arguments
-    and `seed` give the same events. Raises InputError for an n below one, a tail in unweighted mode, unknown
-    names and an empty selection.
+    options: see `SampleOptions`. Either way the weights sum to the quadrature cross section after cuts,
+    `cross_section` of the result. The same arguments and `seed` give the same events. Raises InputError for
+    an n below one, a tail in unweighted mode, unknown names and an empty selection.
     """
-    if n < 1:
-        raise InputError(f"the number of events must be at least 1, got {n}")
-    if unweighted and tail:
-        raise InputError(f"tail={tail} needs unweighted=False: unweighted events follow the SM rate")
-    names, used = tc.check_operators(operators), density or LesHouches()
-    power = 0.0 if unweighted else 1.5 if tail is None else float(tail)
-    setup = Setup(float(energy), used, scale, float(pt_min), mass_range, power)
-    options: dict[str, Any] = {"energy": energy, "operators": names, "density": used, "scale": scale}
-    sigma = cross_section(**options, pt_min=pt_min, mass_range=mass_range)
-    with progress_bar(progress) as bar:
-        task = bar.add_task("t tbar events", total=n, note="")
-        draw = sampling.unweighted if unweighted else sampling.weighted
-        rng = np.random.default_rng(seed)
-        sample = draw(n, Envelope(setup), rng, lambda done: bar.update(task, completed=done))
+    setup = Setup.of(options, STANDARD)
+    sigma = Polynomial(setup.operators, integrate(setup, setup.mass_range, ORDER)[0])
+    sample = draw(n, Envelope(setup), setup, seed=seed, process="t tbar")
     frame = _frame(sample.points)
-    weights = np.ones(n) if sample.weights is None else sample.weights
-    weights = weights * (float(sigma.constant) / weights.sum())
-    metadata = _metadata(setup, names, seed, sample, float(sigma.constant))
-    metadata["scale"] = sampling.median(sample.points.m, weights)
-    return Events(frame, truth(frame, **options), weights, sigma, metadata)
-
-
-def _metadata(
-    setup: Setup, names: tuple[str, ...], seed: int, sample: sampling.Sample[Points], sigma: float
-) -> dict[str, Any]:
-    return {
+    metadata = {
         "process": "ttbar",
         "description": "pp -> t tbar, stable top quarks, leading order",
-        "energy": setup.energy,
-        "seed": int(seed),
-        "operators": list(names),
         "basis": "smeftatnlo",
         "input_scheme": dict(tc.INPUTS),
-        **tc.CONVENTIONS,
-        "density": setup.density.name,
-        "factorisation_scale": setup.scale,
         "renormalisation_scale": setup.scale,
-        "selection": {
-            "pt_min": setup.pt_min,
-            "mass_range": [float(m) if np.isfinite(m) else None for m in setup.mass_range],
-        },
-        "units": {
-            "mass": "GeV",
-            "pt": "GeV",
-            "weights": "pb",
-            "cross_section": "pb",
-            "coefficients": "TeV^-2",
-        },
-        "weighted": sample.weights is not None,
-        "tail": setup.tail,
-        "efficiency": sample.efficiency,
-        "sm_cross_section": sigma,
-        "sm_cross_section_monte_carlo": [sample.estimate, sample.error],
+        **tc.CONVENTIONS,
+        **describe(setup, seed, sample, sigma),
     }
+    return events(frame, _truth(frame, setup), sigma, sample, metadata)
+
+
+def _differential(points: pd.DataFrame | Mapping[str, ArrayLike], collision: Collision) -> Polynomial:
+    def rates(part: Points) -> Real:
+        return tr.rates(
+            *part, energy=collision.energy, operators=collision.operators, density=collision.density,
+            scale=collision.scale,
+        )  # fmt: skip
+
+    arrays = Points(*check_columns(points, _LIMITS, "t tbar"))
+    return Polynomial(collision.operators, in_chunks(arrays, rates))
+
+
+def _truth(points: pd.DataFrame | Mapping[str, ArrayLike], collision: Collision) -> Polynomial:
+    return ratio(_differential(points, collision), f"t tbar at {collision.energy} GeV")
 
 
 def _frame(points: Points) -> pd.DataFrame:
     k = 0.5 * points.m * tr.velocity(points.m)
     pt = k * np.sqrt((1.0 - points.cos) * (1.0 + points.cos))
     return pd.DataFrame(dict(zip(_COLUMNS, (*points, pt), strict=True)))
-
-
-def _points(points: pd.DataFrame | Mapping[str, ArrayLike]) -> Points:
-    """Columns as arrays (N,), checked."""
-    names = _COLUMNS[:3]
-    for name in names:
-        if name not in points:
-            raise InputError(
-                f"t tbar points need the columns {', '.join(names)}; {name!r} is missing from "
-                f"{', '.join(map(str, points))}.{nearest(name, map(str, points))}"
-            )
-    arrays = [np.atleast_1d(np.asarray(points[name], dtype=float)) for name in names]
-    if len({a.shape for a in arrays}) != 1 or arrays[0].ndim != 1:
-        raise InputError(
-            f"columns must be one-dimensional and of one length, got {[a.shape for a in arrays]}"
-        )
-    for name, values, low, high in zip(names, arrays, _LOWEST, _HIGHEST, strict=True):
-        if not np.all((values >= low) & (values <= high)):
-            raise InputError(f"column {name!r} must lie in [{low:.6g}, {high:.6g}] and be finite")
-    return Points(*arrays)

@@ -18,10 +18,8 @@ Singlets have another colour structure than gluon exchange: they do not interfer
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..errors import InputError, nearest
 from .vh_couplings import V
 
 MT = 172.5
@@ -59,17 +57,3 @@ CHANNELS = (
     Channel(2, 0, None, None),  # b_L belongs to Q: its operators hold four heavy quarks
     Channel(2, 1, ("cQd8", "ctd8"), ("cQd1", "ctd1")),
 )
-
-
-def check_operators(operators: Iterable[str]) -> tuple[str, ...]:
-    """The names as a tuple; raises InputError for one that t tbar does not depend on and for repetitions."""
-    names = (operators,) if isinstance(operators, str) else tuple(operators)
-    for name in names:
-        if name not in OPERATORS:
-            raise InputError(
-                f"unknown operator {name!r} for t tbar; known are {', '.join(OPERATORS)}."
-                f"{nearest(name, OPERATORS)}"
-            )
-    if len(set(names)) != len(names):
-        raise InputError(f"operators are repeated in {names}; name each once")
-    return names

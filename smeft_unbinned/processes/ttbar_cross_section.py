@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from . import ttbar_rates as tr
-from .densities import Density
+from .collision import Selection
 from .ttbar_couplings import MT
 from .vh_cross_section import mass_nodes
 
@@ -33,14 +33,17 @@ def threshold_mass(pt_min: float) -> float:
     return float(2.0 * np.hypot(MT, pt_min))
 
 
-def mass_limits(*, energy: float, mass_range: tuple[float, float], pt_min: float) -> tuple[float, float]:
-    """Range of the t tbar mass in GeV that a selection leaves; raises InputError when it leaves none."""
-    low = max(float(mass_range[0]), threshold_mass(pt_min))
-    high = min(float(mass_range[1]), float(energy))
+def mass_limits(selection: Selection, mass_range: tuple[float, float]) -> tuple[float, float]:
+    """Range of the t tbar mass in GeV that a selection leaves; raises InputError when it leaves none.
+
+    mass_range: in GeV, in place of that of the selection.
+    """
+    low = max(float(mass_range[0]), threshold_mass(selection.pt_min))
+    high = min(float(mass_range[1]), float(selection.energy))
     if not low < high:
         raise InputError(
-            f"no phase space: pT > {pt_min} GeV and the mass range {mass_range} GeV leave "
-            f"{low:.6g} < m < {high:.6g} GeV at {energy} GeV; the threshold is {THRESHOLD:.1f} GeV"
+            f"no phase space: pT > {selection.pt_min} GeV and the mass range {mass_range} GeV leave "
+            f"{low:.6g} < m < {high:.6g} GeV at {selection.energy} GeV; the threshold is {THRESHOLD:.1f} GeV"
         )
     return low, high
 
@@ -64,29 +67,29 @@ def angle_nodes(m: Real, pt_min: float, order: int) -> tuple[Real, Real]:
     return cos, w * half * (1.0 - (beta[:, None] * cos) ** 2) / beta[:, None]
 
 
-def integrate(
-    *, energy: float, operators: tuple[str, ...], density: Density, scale: str | float, mass_edges: Real,
-    pt_min: float, order: int,
-) -> Real:  # fmt: skip
-    """Packed coefficients (B, P) in pb of the bins in the mass of t tbar."""
-    low, high = mass_limits(
-        energy=energy, mass_range=(float(mass_edges[0]), float(mass_edges[-1])), pt_min=pt_min
-    )
-    breaks = sorted({low, high, *(float(m) for m in mass_edges if low < m < high)})
+def integrate(selection: Selection, mass_edges: ArrayLike, order: int) -> Real:
+    """Packed coefficients (B, P) in pb of the bins in the mass of t tbar.
+
+    mass_edges: (B + 1,) in GeV, in place of the mass range of the selection.
+    """
+    edges = check_edges(mass_edges)
+    low, high = mass_limits(selection, (float(edges[0]), float(edges[-1])))
+    breaks = sorted({low, high, *(float(m) for m in edges if low < m < high)})
     m, w_m = mass_nodes(breaks, order)
     z, w_y = np.polynomial.legendre.leggauss(2 * order)
-    y_max = np.log(energy / m)
+    y_max = np.log(selection.energy / m)
     y = y_max[:, None] * z
+    density, scale = selection.density, selection.scale
     flux = tr.luminosities(
-        np.repeat(m, z.size), y.ravel(), energy=energy, density=density, scale=scale
+        np.repeat(m, z.size), y.ravel(), energy=selection.energy, density=density, scale=scale
     ).reshape(7, m.size, z.size)
     flux = (flux @ w_y) * y_max * w_m
-    cos, w_c = angle_nodes(m, pt_min, order)
+    cos, w_c = angle_nodes(m, selection.pt_min, order)
     each = np.repeat(m, order)
     gluons, quarks = tr.products(each, cos.ravel(), tr.scale_squared(each, scale), density)
     gluons = (gluons.reshape(-1, m.size, order) * w_c).sum(axis=2)
     quarks = (quarks.reshape(2, -1, m.size, order) * w_c).sum(axis=3)
     cells = tr.weighted_products(gluons, quarks, flux)
-    which = np.searchsorted(mass_edges, m, side="right") - 1
-    bins = np.stack([cells[:, which == b].sum(axis=1) for b in range(mass_edges.size - 1)])
-    return np.asarray(bins @ tr.table(operators))
+    which = np.searchsorted(edges, m, side="right") - 1
+    bins = np.stack([cells[:, which == b].sum(axis=1) for b in range(edges.size - 1)])
+    return np.asarray(bins @ tr.table(selection.operators))

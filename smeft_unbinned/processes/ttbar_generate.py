@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import ttbar_rates as tr
-from .densities import Density
+from .collision import Setup
 from .ttbar_cross_section import angle_nodes, cos_limit, mass_limits, threshold_mass
 
 Real = NDArray[np.float64]
@@ -29,23 +29,12 @@ class Points(NamedTuple):
     cos: Real
 
 
-class Setup(NamedTuple):
-    """What fixes a sample, besides its size and seed."""
-
-    energy: float
-    density: Density
-    scale: str | float
-    pt_min: float
-    mass_range: tuple[float, float]
-    tail: float
-
-
 class Envelope:
-    """Proposal density in (m, Y, cos theta) of a `Setup`."""
+    """Proposal density in (m, Y, cos theta) of a sample."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        low, high = mass_limits(energy=setup.energy, mass_range=setup.mass_range, pt_min=setup.pt_min)
+        low, high = mass_limits(setup, setup.mass_range)
         start = threshold_mass(setup.pt_min)
         # uniform in sqrt(ln(m/start)): fine at the threshold, where the rate rises as a square root
         u = np.linspace(np.sqrt(np.log(low / start)), np.sqrt(np.log(high / start)), _MASS_CELLS + 1)
@@ -76,7 +65,7 @@ class Envelope:
         )  # fmt: skip
         flux = np.moveaxis(flux.reshape(7, *shape), 2, 0)  # (rapidities, 7, masses)
         sm = [(tr.weighted_products(gluons, quarks, part).T @ tr.table(()))[:, 0] for part in flux]
-        return np.asarray(np.stack(sm, axis=1) * (y_max * (m / m[0]) ** setup.tail)[:, None])
+        return np.asarray(np.stack(sm, axis=1) * (y_max * (m / m[0]) ** setup.power)[:, None])
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Points, Real]:
         """Draw n points; also returns the reciprocal of their proposal density, (N,)."""

@@ -15,7 +15,7 @@ The sign of the covariant derivative drops out here, as long as it is the same f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -80,20 +80,6 @@ FERMIONS = {
     "eL": Fermion(-0.5, -1.0, (("cHl1", 1.0), ("cHl3", 1.0))),
     "eR": Fermion(0.0, -1.0, (("cHe", 1.0),)),
 }
-
-
-def check_operators(operators: Iterable[str]) -> tuple[str, ...]:
-    """The names as a tuple; raises InputError for one that VH does not depend on and for repetitions."""
-    names = (operators,) if isinstance(operators, str) else tuple(operators)
-    for name in names:
-        if name not in OPERATORS:
-            raise InputError(
-                f"unknown operator {name!r} for VH; known are {', '.join(OPERATORS)}."
-                f"{nearest(name, OPERATORS)}"
-            )
-    if len(set(names)) != len(names):
-        raise InputError(f"operators are repeated in {names}; name each once")
-    return names
 
 
 def linear(constant: float, **coefficients: float) -> Real:

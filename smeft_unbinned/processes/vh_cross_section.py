@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from . import vh_couplings as vc
 from . import vh_kernels as kernels
-from .densities import Density
+from .collision import Selection
 from .vh_luminosity import luminosities
 
 Real = NDArray[np.float64]
@@ -74,56 +74,46 @@ def mass_nodes(breaks: Sequence[float], order: int) -> tuple[Real, Real]:
     return np.concatenate(nodes), np.concatenate(weights)
 
 
-def integrate(
-    *,
-    process: vc.Process,
-    energy: float,
-    operators: Sequence[str],
-    density: Density,
-    scale: str | float,
-    pt_edges: Real,
-    mass_range: tuple[float, float],
-    order: int,
-) -> Real:
+def integrate(process: vc.Process, selection: Selection, pt_edges: ArrayLike, order: int) -> Real:
     """Packed coefficients (B, P) in pb of the bins in pT, with `order` nodes per mass panel and 2 `order` in
     rapidity.
 
-    Neither the branching fraction of V nor that of H is included.
+    pt_edges: (B + 1,) in GeV, in place of the cut of the selection. Neither the branching fraction of V nor
+    that of H is included.
     """
-    mass = process.mass
-    low, high = mass_limits(process=process, energy=energy, mass_range=mass_range, pt_min=float(pt_edges[0]))
-    inner = threshold_mass(pt_edges[np.isfinite(pt_edges)], mass)
+    mass, edges = process.mass, check_edges(pt_edges)
+    low, high = mass_limits(process, selection, float(edges[0]))
+    inner = threshold_mass(edges[np.isfinite(edges)], mass)
     breaks = sorted({low, high, *(float(m) for m in inner if low < m < high)})
     m, w_m = mass_nodes(breaks, order)
 
     z, w_y = np.polynomial.legendre.leggauss(2 * order)
-    y_max = np.log(energy / m)
+    y_max = np.log(selection.energy / m)
     y = 0.5 * y_max[:, None] * (1.0 + z)
-    flux = luminosities(
-        np.repeat(m, z.size), y.ravel(), process=process, energy=energy, density=density, scale=scale
-    )
+    flux = luminosities(np.repeat(m, z.size), y.ravel(), process, selection)
     rapidity = (flux.sum(axis=1).reshape(2, m.size, z.size) * w_y).sum(axis=2) * y_max  # both signs of Y
 
-    tool = kernels.contraction([c.couplings for c in process.channels], operators)
+    tool = kernels.contraction([c.couplings for c in process.channels], selection.operators)
     measure = w_m * kernels.prefactor(m, mass) / 12.0
     bins = []
-    for pt_low, pt_high in pairwise(pt_edges):
+    for pt_low, pt_high in pairwise(edges):
         products = kernels.production_products(m, *angular(m, float(pt_low), float(pt_high), mass), mass)
         weighted = [products * (measure * rapidity[c.luminosity]) for c in process.channels]
         bins.append(kernels.contract(tool, weighted, m, mass).sum(axis=0))
     return np.stack(bins)
 
 
-def mass_limits(
-    *, process: vc.Process, energy: float, mass_range: tuple[float, float], pt_min: float
-) -> tuple[float, float]:
-    """Range of the VH mass in GeV that a selection leaves; raises InputError when it leaves none."""
-    low = max(float(mass_range[0]), float(threshold_mass(pt_min, process.mass)))
-    high = min(float(mass_range[1]), float(energy))
+def mass_limits(process: vc.Process, selection: Selection, pt_min: float) -> tuple[float, float]:
+    """Range of the VH mass in GeV that a selection leaves; raises InputError when it leaves none.
+
+    pt_min: in GeV, in place of the cut of the selection.
+    """
+    low = max(float(selection.mass_range[0]), float(threshold_mass(pt_min, process.mass)))
+    high = min(float(selection.mass_range[1]), float(selection.energy))
     if not low < high:
         raise InputError(
-            f"no phase space: pT > {pt_min} GeV and the mass range {mass_range} GeV leave "
-            f"{low:.6g} < m < {high:.6g} GeV at {energy} GeV; the {process.name} threshold is "
+            f"no phase space: pT > {pt_min} GeV and the mass range {selection.mass_range} GeV leave "
+            f"{low:.6g} < m < {high:.6g} GeV at {selection.energy} GeV; the {process.name} threshold is "
             f"{process.mass + vc.MH:.2f} GeV"
         )
     return low, high

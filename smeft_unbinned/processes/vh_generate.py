@@ -6,6 +6,7 @@ dY), decay and cos theta integrated. The remaining weight is the angular shape, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import vh_couplings as vc
 from . import vh_kernels as kernels
-from .densities import Density
+from .collision import Collision, Setup
 from .vh_cross_section import angular, cos_limits, mass_limits, threshold_mass
 from .vh_luminosity import luminosities
 
@@ -33,43 +34,25 @@ class Points(NamedTuple):
     charge: Real
 
 
-class Setup(NamedTuple):
-    """What fixes a sample, besides its size and seed."""
-
-    process: vc.Process
-    energy: float
-    density: Density
-    scale: str | float
-    pt_min: float
-    mass_range: tuple[float, float]
-    tail: float
-
-
-def rates(
-    points: Points, *, process: vc.Process, energy: float, operators: tuple[str, ...], density: Density,
-    scale: str | float,
-) -> Real:  # fmt: skip
+def rates(points: Points, process: vc.Process, collision: Collision) -> Real:
     """Packed (N, P) of d sigma/(dm dY dcos theta dcos theta_l dphi) in pb/GeV; zero outside x < 1."""
     mass, m = process.mass, points.m
-    flux = luminosities(m, points.y, process=process, energy=energy, density=density, scale=scale)
+    flux = luminosities(m, points.y, process, collision)
     if process.name == "WH":
         flux = flux * np.stack([points.charge > 0, points.charge < 0])[:, None, :]
     plus = kernels.decay_products(m, points.cos, points.cos_l, points.phi, mass, +1)
     minus = kernels.decay_products(m, points.cos, points.cos_l, points.phi, mass, -1)
     products = kernels.channel_products(process, flux * (kernels.prefactor(m, mass) / 12.0), plus, minus)
-    tool = kernels.contraction([c.couplings for c in process.channels], operators)
+    tool = kernels.contraction([c.couplings for c in process.channels], collision.operators)
     return kernels.contract(tool, products, m, mass)
 
 
 class Envelope:
-    """Proposal density in (charge, m, Y, cos theta) of a `Setup`; uniform in the decay angles."""
+    """Proposal density in (charge, m, Y, cos theta) of a sample; uniform in the decay angles."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        process = setup.process
-        low, high = mass_limits(
-            process=process, energy=setup.energy, mass_range=setup.mass_range, pt_min=setup.pt_min
-        )
+    def __init__(self, process: vc.Process, setup: Setup) -> None:
+        self.process, self.setup = process, setup
+        low, high = mass_limits(process, setup, setup.pt_min)
         start = float(threshold_mass(setup.pt_min, process.mass))
         # uniform in sqrt(ln(m/start)): fine at the threshold, where the rate rises as a square root
         u = np.linspace(np.sqrt(np.log(low / start)), np.sqrt(np.log(high / start)), _MASS_CELLS + 1)
@@ -86,16 +69,14 @@ class Envelope:
 
     def _smooth(self, m: Real, v: Real) -> Real:
         """SM rate per dm dv (Y = v Y_max) times the tail factor, for each charge: (charges, N)."""
-        setup, process = self.setup, self.setup.process
+        setup, process = self.setup, self.process
         y_max = np.log(setup.energy / m)
         # the outermost points sit at x = 1, where the rate vanishes
-        flux = luminosities(
-            m, v * y_max, process=process, energy=setup.energy, density=setup.density, scale=setup.scale
-        ).sum(axis=1)
+        flux = luminosities(m, v * y_max, process, setup).sum(axis=1)
         products = kernels.production_products(
             m, *angular(m, setup.pt_min, np.inf, process.mass), process.mass
         )
-        factor = kernels.prefactor(m, process.mass) / 12.0 * y_max * (m / self.mass_edges[0]) ** setup.tail
+        factor = kernels.prefactor(m, process.mass) / 12.0 * y_max * (m / self.mass_edges[0]) ** setup.power
         groups: list[list[vc.Channel]] = [list(process.channels)]
         if process.name == "WH":
             groups = [[channel] for channel in process.channels]
@@ -119,7 +100,7 @@ class Envelope:
         m = self.mass_edges[i] + r[1] * np.diff(self.mass_edges)[i]
         y_max = np.log(setup.energy / m)
         v = self.v_edges[j] + r[2] * np.diff(self.v_edges)[j]
-        cos_max = cos_limits(m, setup.pt_min, setup.process.mass)
+        cos_max = cos_limits(m, setup.pt_min, self.process.mass)
         phi = np.pi * (1.0 - 2.0 * r[5])  # in (-pi, pi]
         points = Points(m, v * y_max, cos_max * (2.0 * r[3] - 1.0), 2.0 * r[4] - 1.0, phi, 1.0 - 2.0 * charge)
         inverse = self.total / self.height[charge, i, j] * y_max * (2.0 * cos_max) * 4.0 * np.pi
@@ -127,9 +108,5 @@ class Envelope:
 
     def weights(self, points: Points, inverse: Real) -> Real:
         """SM weights in pb: the mean over proposals is the cross section."""
-        setup = self.setup
-        sm = rates(
-            points, process=setup.process, energy=setup.energy, operators=(), density=setup.density,
-            scale=setup.scale,
-        )  # fmt: skip
+        sm = rates(points, self.process, replace(self.setup, operators=()))
         return np.asarray(sm[:, 0] * inverse)

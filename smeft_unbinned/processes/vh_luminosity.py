@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest
 from . import vh_couplings as vc
-from .densities import Density
+from .collision import Collision
 
 Real = NDArray[np.float64]
 
@@ -33,19 +33,16 @@ def scale_squared(m: Real, mass: float, scale: str | float) -> Real:
     )
 
 
-def luminosities(
-    m: Real, y: Real, *, process: vc.Process, energy: float, density: Density, scale: str | float
-) -> Real:
+def luminosities(m: Real, y: Real, process: vc.Process, collision: Collision) -> Real:
     """d sigma/(dm dY) per partonic cross section, shape (2, 2, N), in GeV^-1.
 
     First axis: up and down type quarks (ZH) or W+ and W- (WH). Second axis: quark from beam 1, quark from
-    beam 2. m, y: (N,) VH mass in GeV and rapidity; energy: hadronic centre-of-mass energy in GeV. Zero where
-    x > 1.
+    beam 2. m, y: (N,) VH mass in GeV and rapidity. Zero where x > 1.
     """
-    tau = m / energy
+    tau, density = m / collision.energy, collision.density
     x1, x2 = tau * np.exp(y), tau * np.exp(-y)
     inside = (x1 < 1.0) & (x2 < 1.0)
-    q2 = scale_squared(m, process.mass, scale)
+    q2 = scale_squared(m, process.mass, collision.scale)
     f1 = np.moveaxis(density.xf(np.where(inside, x1, 0.5), q2), -1, 0)
     f2 = np.moveaxis(density.xf(np.where(inside, x2, 0.5), q2), -1, 0)
     result = np.zeros((2, 2, m.size))

@@ -11,6 +11,7 @@ from ..errors import InputError, nearest
 from ..polynomial import Polynomial
 from . import vh_couplings as vc
 from . import vh_kernels as kernels
+from .collision import check_operators
 
 INITIAL_STATES = ("u", "uL", "uR", "d", "dL", "dR", "e", "eL", "eR", "ud")
 """u ubar, d dbar, e+ e- -> Z H, unpolarised or for one helicity of the fermion; u dbar -> W H (unit CKM)."""
@@ -29,7 +30,7 @@ def partonic(
     "uR"). cos_theta: where given, d sigma/dcos theta there, theta between the fermion and V. Raises
     InputError for unknown names and energies below the threshold.
     """
-    names = vc.check_operators(operators)
+    names = check_operators(operators, vc.OPERATORS, "VH")
     if initial not in INITIAL_STATES:
         raise InputError(
             f"unknown initial state {initial!r}; known are {', '.join(INITIAL_STATES)}."

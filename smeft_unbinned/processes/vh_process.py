@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -12,8 +12,13 @@ from numpy.typing import ArrayLike
 from ..events import Events
 from ..polynomial import Polynomial
 from . import vh
-from .densities import Density
+from .collision import CollisionOptions, SampleOptions, SelectionOptions
+from .quadrature import ORDER
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Given = TypeVar("Given", bound=CollisionOptions)
 WH_DEFAULT = ("cHW", "cHq3", "cHbox", "cHWtil")
 """Of the default coefficients of ZH those on which WH depends."""
 
@@ -26,47 +31,27 @@ class VHProcess:
     OPERATORS: tuple[str, ...] = vh.OPERATORS
     DEFAULT: tuple[str, ...] = vh.DEFAULT
 
-    def _names(self, operators: Iterable[str] | None) -> Iterable[str]:
-        return self.DEFAULT if operators is None else operators
+    def _own(self, options: Given) -> Given:
+        if options.get("operators") is None:
+            options["operators"] = self.DEFAULT
+        return options
 
     def columns(self) -> tuple[str, ...]:
         """See `vh.columns`."""
         return vh.columns(self.process)
 
     def truth(
-        self, points: pd.DataFrame | Mapping[str, ArrayLike], *, operators: Iterable[str] | None = None,
-        energy: float = 14_000.0, density: Density | None = None, scale: str | float = vh.DEFAULT_SCALE,
-    ) -> Polynomial:  # fmt: skip
+        self, points: pd.DataFrame | Mapping[str, ArrayLike], **options: Unpack[CollisionOptions]
+    ) -> Polynomial:
         """See `vh.truth`."""
-        return vh.truth(
-            points,
-            process=self.process,
-            operators=self._names(operators),
-            energy=energy,
-            density=density,
-            scale=scale,
-        )
+        return vh.truth(points, process=self.process, **self._own(options))
 
-    def generate(
-        self, n: int, *, seed: int, operators: Iterable[str] | None = None, progress: bool = False,
-        energy: float = 14_000.0, unweighted: bool = True, density: Density | None = None,
-        scale: str | float = vh.DEFAULT_SCALE, pt_min: float = 0.0,
-        mass_range: tuple[float, float] = (0.0, float("inf")), tail: float | None = None,
-    ) -> Events:  # fmt: skip
+    def generate(self, n: int, *, seed: int, **options: Unpack[SampleOptions]) -> Events:
         """See `vh.generate`."""
-        return vh.generate(
-            n, process=self.process, seed=seed, operators=self._names(operators), progress=progress,
-            energy=energy, unweighted=unweighted, density=density, scale=scale, pt_min=pt_min,
-            mass_range=mass_range, tail=tail,
-        )  # fmt: skip
+        return vh.generate(n, seed=seed, process=self.process, **self._own(options))
 
     def cross_section(
-        self, *, operators: Iterable[str] | None = None, energy: float = 14_000.0,
-        density: Density | None = None, scale: str | float = vh.DEFAULT_SCALE,
-        mass_range: tuple[float, float] = (0.0, float("inf")), order: int = 20, **options: Any,
-    ) -> Polynomial:  # fmt: skip
-        """See `vh.cross_section`; `options` may hold `pt_edges`."""
-        return vh.cross_section(
-            process=self.process, operators=self._names(operators), energy=energy, density=density,
-            scale=scale, mass_range=mass_range, order=order, **options,
-        )  # fmt: skip
+        self, *, pt_edges: ArrayLike | None = None, order: int = ORDER, **options: Unpack[SelectionOptions]
+    ) -> Polynomial:
+        """See `vh.cross_section`."""
+        return vh.cross_section(process=self.process, pt_edges=pt_edges, order=order, **self._own(options))

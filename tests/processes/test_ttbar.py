@@ -123,6 +123,7 @@ def test_scales(scale: str | float) -> None:
         (lambda: ttbar.generate(10, seed=1, pt_min=8_000.0), "no phase space"),
         (lambda: ttbar.cross_section(mass_edges=(500.0, 400.0)), "increasing"),
         (lambda: ttbar.cross_section(mass_edges=(300.0, 320.0, 400.0)), "below the threshold"),
+        (lambda: ttbar.cross_section(mass_edges=EDGES, mass_range=(400.0, 500.0)), "not both"),
         (lambda: ttbar.cross_section(scale="m_top"), "unknown scale"),
         (lambda: ttbar.truth({"m_tt": [400.0]}), "is missing"),
         (lambda: ttbar.truth({"m_tt": [300.0], "y_tt": [0.0], "cos_theta_star": [0.0]}), "m_tt"),

@@ -49,6 +49,12 @@ def test_weighted_events_reproduce_the_quadrature(process: str) -> None:
     np.testing.assert_allclose(np.asarray(sigma.sum().coefficients), total, rtol=1e-8, atol=1e-12)
 
 
+def test_a_cut_in_transverse_momentum_leaves_the_bins_above_it() -> None:
+    bins = np.asarray(vh.cross_section(pt_edges=EDGES).coefficients)
+    cut = np.asarray(vh.cross_section(pt_min=EDGES[3]).coefficients)
+    np.testing.assert_allclose(cut, bins[3:].sum(axis=0), rtol=1e-8, atol=1e-12)
+
+
 def test_unweighted_events_reproduce_the_quadrature(unweighted: Events) -> None:
     sigma = np.asarray(vh.cross_section(pt_edges=EDGES[:-1]).coefficients)
     pt = unweighted.column("pt_z")
@@ -189,6 +195,7 @@ def test_progress_bar_does_not_change_events(capsys: pytest.CaptureFixture[str])
         (lambda: vh.generate(10, seed=1, process="HZ"), "Did you mean 'ZH'"),
         (lambda: vh.generate(10, seed=1, pt_min=8_000.0), "no phase space"),
         (lambda: vh.cross_section(pt_edges=(100.0, 50.0)), "increasing"),
+        (lambda: vh.cross_section(pt_edges=EDGES, pt_min=50.0), "not both"),
         (lambda: vh.cross_section(scale="m_hv"), "unknown scale"),
         (lambda: vh.truth({"m_zh": [300.0]}), "is missing"),
         (lambda: vh.truth(_point(m_zh=[100.0])), "m_zh"),
