@@ -3,6 +3,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 WORKERS ?= 2
+RELIABILITY ?= full
 DEMO_OUTPUT ?= demo_output
 BENCH_OUTPUT ?= .benchmarks/engine
 ML4EFT_PYTHON ?= $(VENV)-ml4eft/bin/python
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-methods bench-fits docs lint format wheel clean
+.PHONY: help install demo test coverage reliability bench bench-methods bench-fits docs lint format wheel clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,15 @@ demo: $(STAMP)  ## measure pp -> ZH from events to intervals; files go to DEMO_O
 	$(BIN)/smeft-unbinned demo --output $(DEMO_OUTPUT)
 
 test: $(STAMP)  ## run all tests with WORKERS processes (default 2); PYTEST adds options of pytest
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/reliability $(PYTEST)
+
+coverage: $(STAMP)  ## run all tests and say which lines and branches of the package they reach
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term $(PYTEST)
+
+reliability: $(STAMP)  ## kill, fill, fuzz and mislead everything; all extras, oldest and newest versions (two hours)
+	SMEFT_UNBINNED_RELIABILITY=$(RELIABILITY) $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+	    tests/reliability $(PYTEST)
+	test $(RELIABILITY) = short || { .ci/extras && .ci/versions; }
 
 bench: $(STAMP)  ## measure the likelihood engine, write docs/engine.md (half an hour, 12 GB of memory)
 	@mkdir -p $(BENCH_OUTPUT)

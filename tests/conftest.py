@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -96,6 +98,17 @@ def data_root() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("set SMEFT_UNBINNED_DATA to the folder of sample data")
     return Path(root)
+
+
+@pytest.fixture(scope="session")
+def two_ranks() -> list[str]:
+    """The command that starts Python in two processes of the installed mpi4py."""
+    pytest.importorskip("mpi4py", reason="the mpi extra is not installed")
+    beside = Path(sys.executable).with_name("mpiexec")
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if mpiexec is None:
+        pytest.skip("there is no mpiexec")
+    return [mpiexec, "-n", "2", sys.executable]
 
 
 @pytest.fixture

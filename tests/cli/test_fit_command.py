@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -164,29 +162,18 @@ def test_ctrl_c_says_where_to_go_on(card: Path, tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "new").exists()
 
 
-@pytest.fixture(scope="module")
-def two() -> list[str]:
-    """The command line on two processes of the installed mpi4py."""
-    pytest.importorskip("mpi4py", reason="the mpi extra is not installed")
-    beside = Path(sys.executable).with_name("mpiexec")
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if mpiexec is None:
-        pytest.skip("there is no mpiexec")
-    return [mpiexec, "-n", "2", sys.executable, "-c", "from smeft_unbinned.cli import main; main()"]
-
-
-def on_two(two: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+def on_two(two_ranks: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    command = [*two, *map(str, arguments)]
+    command = [*two_ranks, "-c", "from smeft_unbinned.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
 
 
 def test_the_first_of_two_processes_alone_writes_and_prints(
-    two: list[str], card: Path, tmp_path: Path
+    two_ranks: list[str], card: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ultranest", reason="the nested extra is not installed")
     options = ("--method", "ultranest", "--nlive", 50, "--asimov", "sm", "-o", tmp_path / "out")
-    done = on_two(two, "fit", card, *options)
+    done = on_two(two_ranks, "fit", card, *options)
     assert done.returncode == 0, done.stderr
     for words in ("expected at the SM", "log Z", "wrote", "fit_result.json: the result"):
         assert done.stdout.count(words) == (2 if words == "wrote" else 1)
@@ -200,30 +187,32 @@ def test_the_first_of_two_processes_alone_writes_and_prints(
     assert abs(result.logz - other.logz) < 4 * result.logz_error
 
 
-def test_single_fits_of_two_processes_are_stored_once(two: list[str], card: Path, tmp_path: Path) -> None:
+def test_single_fits_of_two_processes_are_stored_once(
+    two_ranks: list[str], card: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ultranest", reason="the nested extra is not installed")
     options = ("--individual", "--method", "ultranest", "--nlive", 50, "-o", tmp_path / "out")
-    done = on_two(two, "fit", card, *options)
+    done = on_two(two_ranks, "fit", card, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("one coefficient at a time") == 1
     fits = tmp_path / "out" / "individual" / "fits"
     assert sorted(p.name for p in fits.iterdir()) == ["cHW.json", "cHq3.json"]
     before = {p.name: p.stat().st_mtime_ns for p in fits.iterdir()}
-    assert on_two(two, "fit", card, *options).returncode == 0
+    assert on_two(two_ranks, "fit", card, *options).returncode == 0
     assert {p.name: p.stat().st_mtime_ns for p in fits.iterdir()} == before
 
 
-def test_other_methods_run_in_one_of_two_processes(two: list[str], card: Path, tmp_path: Path) -> None:
-    done = on_two(two, "fit", card, "-o", tmp_path / "out")
+def test_other_methods_run_in_one_of_two_processes(two_ranks: list[str], card: Path, tmp_path: Path) -> None:
+    done = on_two(two_ranks, "fit", card, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     note = "--method minuit runs in one of the processes; auto and ultranest use all of them"
     for words in (note, "-2 log L relative to the SM", "fit_result.json: the result"):
         assert done.stdout.count(words) == 1
 
 
-def test_a_mistake_is_told_once_by_two_processes(two: list[str], tmp_path: Path) -> None:
+def test_a_mistake_is_told_once_by_two_processes(two_ranks: list[str], tmp_path: Path) -> None:
     for method in ("ultranest", "minuit"):
-        done = on_two(two, "fit", tmp_path / "nowhere.yaml", "--method", method)
+        done = on_two(two_ranks, "fit", tmp_path / "nowhere.yaml", "--method", method)
         assert done.returncode == 2
         assert done.stderr.count("no such runcard") == 1
         assert "Traceback" not in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -135,21 +134,14 @@ def test_what_a_kill_leaves_of_the_last_row_is_cut_off(tmp_path: Path) -> None:
     assert path.stat().st_size == 4 * 4 * 8
 
 
-@pytest.fixture(scope="module")
-def two() -> list[str]:
-    """The command that starts two processes of the installed mpi4py."""
-    pytest.importorskip("mpi4py", reason="the mpi extra is not installed")
-    beside = Path(sys.executable).with_name("mpiexec")
-    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if mpiexec is None:
-        pytest.skip("there is no mpiexec")
-    return [mpiexec, "-n", "2", sys.executable]
-
-
-def test_two_processes_give_what_one_gives(two: list[str], tmp_path: Path) -> None:
+def test_two_processes_give_what_one_gives(two_ranks: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*two, str(EXAMPLE), str(tmp_path)], capture_output=True, text=True, timeout=240, env=environment
+        [*two_ranks, str(EXAMPLE), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -165,13 +157,13 @@ def test_two_processes_give_what_one_gives(two: list[str], tmp_path: Path) -> No
     assert sorted(p.name for p in folder.iterdir()) == ["coordinates.json", "finished.json", POINTS]
 
 
-def test_a_mistake_ends_all_processes(two: list[str], tmp_path: Path) -> None:
+def test_a_mistake_ends_all_processes(two_ranks: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from nested_example import likelihood;"
         "from smeft_unbinned import sample; sample(likelihood(), bounds={'a': (50.0, 60.0)})"
     )
     done = subprocess.run(
-        [*two, "-c", code, str(EXAMPLE.parent)], capture_output=True, text=True, timeout=240
+        [*two_ranks, "-c", code, str(EXAMPLE.parent)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode != 0
     assert done.stderr.count("InputError: the prior excludes the minimum") == 2
