@@ -90,9 +90,10 @@ def contour_figure(part: pd.DataFrame, pair: tuple[str, str], text: str, referen
     part: rows of a frame of `Comparison.contours` of one order. reference: the version of whose contour at
     most REACH widths are shown. at: the point of the data by name.
     """
-    figure = _figure(figsize=(7.5, 4.4))
+    versions = _unique(part["version"])
+    figure = _figure(figsize=(7.5, max(4.4, 0.7 + 0.175 * len(versions))))  # the legend has a line for each
     axes = figure.subplots()
-    for k, version in enumerate(_unique(part["version"])):
+    for k, version in enumerate(versions):
         for number, (_, curve) in enumerate(_of(part, version=version).groupby("curve")):
             axes.plot(
                 curve[pair[0]], curve[pair[1]], color=COLOURS[k % len(COLOURS)], linestyle=_style(k),

@@ -55,8 +55,6 @@ def comparisons(found: Sequence[Found]) -> Iterator[Section]:
                 partial(_saturation, part, comparison.reference),
             )
             drawings[stem], whole[stem] = (f"saturation, {label}, {kind}", draw), part
-        for pair, frame in comparison.contours.items():
-            whole[f"compared_{'_'.join(map(slug, pair))}_{mark}"] = frame
     if tables:
         yield Section("comparison", "Binned and unbinned", LEAD, tables, drawings, whole)
 
@@ -139,8 +137,13 @@ def numbers(found: Sequence[Found]) -> list[dict[str, Any]]:
                     "reference": comparison.reference,
                     "rows": [_row(row) for row in part.to_dict("records")],
                     "curves": [
-                        {"label": str(family), "x": curve["bins"].astype(float), "y": curve["width_ratio"]}
-                        for family, curve in own.groupby("family", sort=False)
+                        {
+                            "label": str(family),
+                            "kind": (k + 1) % len(plots.COLOURS),
+                            "x": curve["bins"].astype(float),
+                            "y": curve["width_ratio"],
+                        }
+                        for k, (family, curve) in enumerate(own.groupby("family", sort=False))
                     ],
                 }
             )

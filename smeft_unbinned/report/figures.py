@@ -15,8 +15,9 @@ import pandas as pd
 from ..fit import FitResult
 from ..plots import COLOURS, _figure, _save
 from ..quantiles import chi2_quantile
-from .found import Found
+from .found import Pair
 from .frames import ABSENT, FAILED
+from .planes import Plane
 
 UNIT = "TeV$^{-2}$"
 WIDE = 30.0
@@ -152,22 +153,22 @@ def posteriors(samples: pd.DataFrame, path: Path) -> Path:
     return _save(figure, path)
 
 
-def plane(found: Sequence[Found], pair: tuple[str, str], path: Path) -> Path:
-    """Draw two coefficients: contours where they were computed, else ellipses of the covariance, dashed."""
+def plane(known: Sequence[Plane], labels: Sequence[str], pair: Pair, path: Path) -> Path:
+    """Draw two coefficients: contours where they were computed, else ellipses of the covariance, dashed.
+
+    labels: of everything on the page, in the order of its colours.
+    """
     figure = _figure(figsize=(4.6, 4.0))
     axes = figure.subplots()
     a, b = pair
-    for k, one in enumerate(found):
-        colour = COLOURS[(k + 1) % len(COLOURS)]
-        drawn = False
-        for first, second, frame in one.contours:
-            for _, curve in frame.groupby(["level", "curve"]) if {first, second} == {a, b} else ():
-                axes.plot(curve[a], curve[b], color=colour, label=None if drawn else literal(one.label))
-                drawn = True
-        result = one.result
-        if result is not None and result.valid and {a, b} <= set(result.operators):
+    for one in known:
+        result, curves = one.fit(a, b), one.curves(a, b)
+        colour = COLOURS[(labels.index(one.label) + 1) % len(COLOURS)] if result or curves else ""
+        for k, curve in enumerate(curves):
+            axes.plot(curve[a], curve[b], color=colour, label=None if k else literal(one.label))
+        if result is not None:
             axes.plot(result.best[a], result.best[b], "+", color=colour)
-            if not drawn:
+            if not curves:
                 x, y = ellipse(result, a, b)
                 axes.plot(x, y, "--", color=colour, label=f"{literal(one.label)}, covariance, {LEVEL:.0%}")
     axes.plot(0, 0, "*", color="0.5", label="SM", linestyle="none")

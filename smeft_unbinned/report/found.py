@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,15 @@ from .. import storage
 from ..comparison.result import FILE, Comparison
 from ..errors import InputError
 from ..fit import FitResult
+from ..inputfile import read_json
 from ..statistics.parts import unique
+from .written import MANIFEST
 
 EXPECTED = "fit_result.json, fits/*.json, scan_*.csv, contour_*.csv, *.model, report.json, comparison.json"
 """The files that are looked for, in a folder and in the folders directly in it."""
-ALONE = "one at a time"
+ALONE, PAIRED = "one at a time", "two at a time"
+
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,8 @@ class Found:
     """Everything of one folder.
 
     label: what it is called on the page, unique. result: the fit of all coefficients, or None.
-    alone: fits of one coefficient each, by its name. scans: (parameter, kind, frame with value and delta).
+    alone: fits of one coefficient each, by its name. pairs: of two each, by their names.
+    scans: (parameter, kind, frame with value and delta).
     contours: (a, b, frame with level, curve, a and b). trainings: by file, the losses of every epoch.
     diagnostics: by folder, content of report.json. comparisons: by folder.
     notes: files that could not be used, and why.
@@ -36,6 +40,7 @@ class Found:
     folder: Path
     result: FitResult | None
     alone: Mapping[str, FitResult]
+    pairs: Mapping[Pair, FitResult]
     scans: Sequence[tuple[str, str, pd.DataFrame]]
     contours: Sequence[tuple[str, str, pd.DataFrame]]
     trainings: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]
@@ -46,7 +51,15 @@ class Found:
     @property
     def empty(self) -> bool:
         """Whether nothing was found."""
-        parts = (self.alone, self.scans, self.contours, self.trainings, self.diagnostics, self.comparisons)
+        parts = (
+            self.alone,
+            self.pairs,
+            self.scans,
+            self.contours,
+            self.trainings,
+            self.diagnostics,
+            self.comparisons,
+        )
         return self.result is None and not any(parts)
 
 
@@ -83,12 +96,14 @@ def _labels(places: Sequence[Path]) -> list[str]:
 def _read(folder: Path, label: str) -> Found:
     notes: list[str] = []
     path = folder / "fit_result.json"
+    partial = _partial(folder, notes)
     result = FitResult.load(path) if path.exists() else None
     return Found(
         label,
         folder,
         result,
-        _alone(folder, notes),
+        {names[0]: result for names, result in partial.items() if len(names) == 1},
+        {(names[0], names[1]): result for names, result in partial.items() if len(names) == 2},
         list(_scans(folder, notes)),
         list(_contours(folder, notes)),
         dict(_trainings(folder, notes)),
@@ -99,22 +114,27 @@ def _read(folder: Path, label: str) -> Found:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of a pattern in a folder and in the folders directly in it."""
-    return sorted(p for p in (*folder.glob(pattern), *folder.glob(f"*/{pattern}")) if p.is_file())
+    """Return the files of a pattern in a folder and the folders directly in it, but for those of reports."""
+    files = [p for p in (*folder.glob(pattern), *folder.glob(f"*/{pattern}")) if p.is_file()]
+    return sorted(p for p in files if not (p.parent / MANIFEST).exists())
 
 
-def _alone(folder: Path, notes: list[str]) -> dict[str, FitResult]:
-    """Return the fits of one coefficient each: in `fits`, or in `individual/fits` beside a global fit."""
-    places = (folder / "fits", folder / "individual" / "fits")
-    found: dict[str, FitResult] = {}
+def _partial(folder: Path, notes: list[str]) -> dict[tuple[str, ...], FitResult]:
+    """Return the fits of one or two coefficients each: in `fits`, or in subfolders beside a global fit.
+
+    What `compare` keeps in a folder `fits` is of another kind.
+    """
+    owners = [p for p in (folder, folder / "individual", folder / "pairwise") if not (p / FILE).exists()]
+    places = [owner / "fits" for owner in owners]
+    found: dict[tuple[str, ...], FitResult] = {}
     for path in sorted(p for place in places for p in place.glob("*.json")):
         try:
             result = FitResult.load(path)
         except InputError as error:
             notes.append(str(error))
             continue
-        if len(result.operators) == 1:
-            found[result.operators[0]] = result
+        if len(result.operators) in (1, 2):
+            found[result.operators] = result
     return found
 
 
@@ -164,9 +184,9 @@ def _diagnostics(folder: Path, notes: list[str]) -> Iterator[tuple[str, Mapping[
     """Yield the reports of `diagnose`, by the folder they are in."""
     for path in _files(folder, "report.json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            notes.append(f"{path.name} was left out: it is not readable JSON: {error}")
+            content = read_json(path, "report")
+        except InputError as error:
+            notes.append(f"{path.name} was left out: {error}")
             continue
         if isinstance(content, dict) and content.get("kind") == "diagnostics":
             yield str(path.parent.relative_to(folder)), content
@@ -177,5 +197,5 @@ def _comparisons(folder: Path, notes: list[str]) -> Iterator[tuple[str, Comparis
     for path in _files(folder, FILE):
         try:
             yield str(path.parent.relative_to(folder)), Comparison.load(path)
-        except (InputError, LookupError, TypeError, ValueError) as error:
+        except InputError as error:
             notes.append(f"{path.name} was left out: {error}")

@@ -11,6 +11,8 @@ import pandas as pd
 from ..fit import FitResult
 from ..statistics import Fisher
 from .found import ALONE, Found
+from .paired import correlation
+from .paired import label as paired_label
 from .recomputed import Recomputed
 from .words import levels
 
@@ -27,6 +29,12 @@ def results(found: list[Found]) -> dict[str, FitResult | Mapping[str, FitResult]
         if one.alone:
             named[one.label if one.result is None else f"{one.label} ({ALONE})"] = one.alone
     return named
+
+
+def labels(found: list[Found]) -> list[str]:
+    """Return what all that is switched on and off is called, in the order of its colours."""
+    curves = [one.label for one in found if one.scans or one.contours]
+    return list(dict.fromkeys([*results(found), *curves, *(paired_label(one) for one in found if one.pairs)]))
 
 
 def values(fits: Mapping[str, FitResult]) -> dict[str, dict[str, Any]]:
@@ -75,18 +83,23 @@ def intervals(found: list[Found], nuisances: bool = False) -> pd.DataFrame:
             status = ABSENT if name not in fits else "valid" if fits[name].valid else FAILED
             row: dict[str, object] = {"parameter": name, "fit": label, "status": status}
             if name in known[label]:
-                one = known[label][name]
-                row |= {"best": one["best"], "error": one["error"]}
-                for level, parts in sorted(one["intervals"].items()):
-                    shown = f"{100 * level:.4g}%"
-                    row |= {f"{shown} lower": parts[0][0], f"{shown} upper": parts[-1][1]}
-                    row |= {f"{shown} pieces": len(parts)} if len(parts) > 1 else {}
+                row |= _numbers(known[label][name])
             rows.append(row)
     frame = pd.DataFrame(rows)
     for column in ("best", "error"):
         if len(frame) and column not in frame:  # every fit failed
             frame[column] = np.nan
     return frame
+
+
+def _numbers(one: Mapping[str, Any]) -> dict[str, object]:
+    """Return best value, error and outermost ends of a parameter, and how many pieces its intervals have."""
+    row: dict[str, object] = {"best": one["best"], "error": one["error"]}
+    for level, parts in sorted(one["intervals"].items()):
+        shown = f"{100 * level:.4g}%"
+        row |= {f"{shown} lower": parts[0][0], f"{shown} upper": parts[-1][1]}
+        row |= {f"{shown} pieces": len(parts)} if len(parts) > 1 else {}
+    return row
 
 
 def chi2(again: Recomputed) -> pd.DataFrame:
@@ -112,3 +125,17 @@ def components(information: Fisher) -> pd.DataFrame:
     frame = information.principal_components()[["error", "direction", "fraction", "measurement", "share"]]
     frame.index.name = "component"
     return frame
+
+
+def pairwise(found: Found) -> pd.DataFrame:
+    """Return two rows per fit of two coefficients: names, status, best, error, correlation, ends."""
+    rows = []
+    for (a, b), result in found.pairs.items():
+        known = values({a: result, b: result})
+        for name in (a, b):
+            row: dict[str, object] = {"pair": f"{a}, {b}", "coefficient": name}
+            row["status"] = "valid" if result.valid else FAILED
+            if name in known:
+                row |= _numbers(known[name]) | {"correlation": correlation(result, (a, b))}
+            rows.append(row)
+    return pd.DataFrame(rows)

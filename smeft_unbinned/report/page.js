@@ -2,7 +2,7 @@
 "use strict";
 (() => {
 const D = JSON.parse(document.getElementById("data").textContent);
-const UNIT = "TeV⁻²";
+const UNIT = "TeV⁻²", { abs, ceil, cos, floor, log10, max, min, sqrt } = Math;
 
 // elements: text is always set as text, never as markup
 function fill(node, attributes, children = []) {
@@ -18,15 +18,17 @@ function fill(node, attributes, children = []) {
 const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const s = (tag, attributes, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 const line = (x1, y1, x2, y2, more) => s("line", { x1, y1, x2, y2, ...more });
-const rect = (x, y, width, height, more) => s("rect", { x, y, width: Math.max(0, width), height: Math.max(0, height), ...more });
+const rect = (x, y, width, height, more) => s("rect", { x, y, width: max(0, width), height: max(0, height), ...more });
 const write = (x, y, text, anchor, more) => s("text", { x, y, "text-anchor": anchor, ...more }, text);
 const press = (t, onclick, more) => h("button", { type: "button", onclick, ...more }, t);
 const icon = (width, height, ...children) => s("svg", { width, height, "aria-hidden": "true" }, children);
+const stroked = (stroke, dash) => icon(26, 8, line(0, 4, 26, 4, { stroke, "stroke-width": 2.5, "stroke-dasharray": dash }));
+const check = (text, change, ...more) => h("label", { class: "key" }, h("input", { type: "checkbox", checked: true, onchange: e => change(e.target.checked) }), more, text);
 const local = (e, node) => new DOMPoint(e.clientX, e.clientY).matrixTransform(node.getScreenCTM().inverse());
 const raised = k => String(k).replace(/./g, c => c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]);
 function number(x, d = 3) {
 	if (x == null) return "none";
-	const size = Math.abs(x), sign = t => t.replace("-", "−");
+	const size = abs(x), sign = t => t.replace("-", "−");
 	if (!size || (size < 1e5 && size >= 1e-4)) return sign(String(Number(x.toPrecision(d))));
 	const [m, k] = x.toExponential(d - 1).split("e");
 	return sign(`${Number(m)}×10${raised(+k)}`.replace(/^(-?)1×/, "$1"));
@@ -34,61 +36,62 @@ function number(x, d = 3) {
 const percent = x => `${number(100 * x, 4)} %`;
 const span = ([a, b]) => `[${a == null ? "−∞" : number(a)}, ${b == null ? "∞" : number(b)}]`;
 const cut = (text, n) => text.length > n ? `${text.slice(0, n - 1)}…` : text;
-const longest = list => Math.max(...list.map(t => t.length));
+const longest = list => max(...list.map(t => t.length));
 const distinct = list => [...new Set(list)];
+const turn = (set, x, yes) => set[yes ? "add" : "delete"](x);
 
 // what is shown: fits and coefficients, common to all figures
-const labels = distinct([...D.fits.map(f => f.label), ...D.scans.map(c => c.fit), ...D.contours.map(c => c.fit)]);
-const fits = new Set(labels), charts = [];
+const every = [...D.fits, ...D.paired];
+const { labels } = D, fits = new Set(labels), charts = [];
 let names = new Set(D.order);
-const hue = k => `var(--s${(k + 1) % 7})`;
-const colour = label => hue(labels.indexOf(label));
+const colour = label => `var(--s${(labels.indexOf(label) + 1) % 7})`;
 const on = x => fits.has(x.fit ?? x.label);
 const redraw = () => charts.forEach(draw => draw());
-const failed = f => f.failed.length > 0 && !Object.keys(f.rows).length;
+const failed = f => f.failed.length && !Object.keys(f.rows).length;
 
 // scales: value to coordinate u and back; zooming changes the range of u
 function scale(kind, lo, hi, unit = 1) {
 	const [f, inverse] = {
 		linear: [x => x, u => u],
-		log: [x => Math.log10(x), u => 10 ** u],
+		log: [x => log10(x), u => 10 ** u],
 		symlog: [x => Math.asinh(x / unit / 2), u => 2 * unit * Math.sinh(u)],
 	}[kind];
 	return { kind, f, inverse, unit, a: f(lo), b: f(hi) };
 }
-const listed = (rows, a, b) => ({ ...scale("linear", a, b), rows });
+const listed = (rows, a = rows.length, b = 0) => ({ ...scale("linear", a, b), rows });
 function nice(lo, hi, n) {
-	const raw = (hi - lo) / n, p = 10 ** Math.floor(Math.log10(raw)), found = [];
+	const raw = (hi - lo) / n, p = 10 ** floor(log10(raw)), found = [];
 	const step = p * [1, 2, 5, 10].find(m => m * p >= raw * 0.999);
-	for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(10)));
+	for (let k = ceil(lo / step - 1e-9); k * step <= hi + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(10)));
 	return found;
 }
 function ticks(c, n) {
 	const lo = c.inverse(c.a), hi = c.inverse(c.b), found = [];
 	if (!(hi > lo)) return [lo];
 	const powers = (from, to, sign) => {
-		const i = Math.ceil(Math.log10(from) - 1e-9), j = Math.floor(Math.log10(to) + 1e-9);
+		const i = ceil(log10(from) - 1e-9), j = floor(log10(to) + 1e-9);
 		for (let k = i; k <= j; k++) found.push(sign * 10 ** k);
 	};
 	if (c.kind === "log") powers(lo, hi, 1);
 	if (c.kind === "symlog") {
 		if (lo <= 0 && hi >= 0) found.push(0);
-		if (hi > c.unit) powers(Math.max(c.unit, lo), hi, 1);
-		if (lo < -c.unit) powers(Math.max(c.unit, -hi), -lo, -1);
+		if (hi > c.unit) powers(max(c.unit, lo), hi, 1);
+		if (lo < -c.unit) powers(max(c.unit, -hi), -lo, -1);
 	}
-	return found.length > 2 ? found.sort((x, y) => (y && Math.abs(x) < Math.abs(y)) || !y ? 1 : -1) : nice(lo, hi, n);
+	return found.length > 2 ? found.sort((x, y) => (y && abs(x) < abs(y)) || !y ? 1 : -1) : nice(lo, hi, n);
 }
 function extent(values, pad = 0.06) {
 	let lo = Infinity, hi = -Infinity;
-	for (const v of values) if (v != null) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
+	for (const v of values) if (v != null) { lo = min(lo, v); hi = max(hi, v); }
 	if (lo > hi) return [-1, 1];
-	const margin = (hi - lo || Math.abs(hi) || 1) * pad;
+	const margin = (hi - lo || abs(hi) || 1) * pad;
 	return [lo - margin, hi + margin];
 }
+const reach = (kind, values, ...pad) => kind === "log" ? [min(...values) / 1.5, max(...values) * 1.5] : extent(values, ...pad);
 
 // a frame: axes and a clipped plane; zoom by drag, buttons and keys
 // o.x, o.y: scales, with `rows` for names in place of ticks; o.fixed: no zoom in y
-const wide = host => Math.max(320, Math.round(host.clientWidth || 900));
+const wide = host => max(320, Math.round(host.clientWidth || 900));
 function put(host, ...nodes) {
 	if (!host.drawn) host.append(host.drawn = h("div"));
 	host.drawn.replaceChildren(...nodes);
@@ -101,25 +104,25 @@ function frame(host, o) {
 	const svg = s("svg", { viewBox: `0 0 ${width} ${o.height}`, role: "img", "aria-label": label });
 	const axes = s("g"), plane = s("g", { "clip-path": `url(#${id})` }), brush = rect(0, 0, 0, 0, { class: "brush" });
 	svg.append(s("defs", {}, s("clipPath", { id }, rect(left, top, W, H))), axes, plane);
-	const far = v => Math.max(-1e4, Math.min(1e4, v));
+	const clamp = (lo, hi, v) => max(lo, min(hi, v));
 	const U = u => left + W * (u - x.a) / (x.b - x.a), V = v => top + H * (1 - (v - y.a) / (y.b - y.a));
-	const X = v => far(U(x.f(v))), Y = v => far(V(y.f(v)));
+	const X = v => clamp(-1e4, 1e4, U(x.f(v))), Y = v => clamp(-1e4, 1e4, V(y.f(v)));
 	function named(scaling, size, place) {
-		const cell = size / Math.abs(scaling.b - scaling.a), lo = Math.min(scaling.a, scaling.b), hi = Math.max(scaling.a, scaling.b);
-		if (cell > 7) scaling.rows.forEach((t, k) => { if (k + 0.5 >= lo && k + 0.5 <= hi) axes.append(place(t, k + 0.5, Math.min(12, cell + 2))); });
+		const cell = size / abs(scaling.b - scaling.a), lo = min(scaling.a, scaling.b), hi = max(scaling.a, scaling.b);
+		if (cell > 7) scaling.rows.forEach((t, k) => { if (k + 0.5 >= lo && k + 0.5 <= hi) axes.append(place(t, k + 0.5, min(12, cell + 2))); });
 	}
 	function paint() {
 		axes.replaceChildren(rect(left, top, W, H, { class: "frame" }));
 		const used = [];
 		if (x.rows) named(x, W, (t, k, size) => write(0, 0, cut(t, 24), "end", { transform: `translate(${U(k) + 4} ${top + H + 8}) rotate(-60)`, "font-size": size - 1 }));
-		else for (const t of ticks(x, Math.max(3, W / 90))) {
-			if (used.some(u => Math.abs(u - X(t)) < 34)) continue;
+		else for (const t of ticks(x, max(3, W / 90))) {
+			if (used.some(u => abs(u - X(t)) < 34)) continue;
 			used.push(X(t));
 			axes.append(line(X(t), top, X(t), top + H, { class: "grid" }), write(X(t), top + H + 16, number(t, 6), "middle"));
 			if (H > 600) axes.append(write(X(t), top - 5, number(t, 6), "middle", { class: "dim" }));
 		}
-		if (y.rows) named(y, H, (t, k, size) => write(left - 7, V(k) + 4, cut(t, Math.floor(left / 6.6)), "end", { "font-size": size }));
-		else for (const t of ticks(y, Math.max(3, H / 55))) axes.append(line(left, Y(t), left + W, Y(t), { class: "grid" }), write(left - 7, Y(t) + 4, number(t, 6), "end"));
+		if (y.rows) named(y, H, (t, k, size) => write(left - 7, V(k) + 4, cut(t, floor(left / 6.6)), "end", { "font-size": size }));
+		else for (const t of ticks(y, max(3, H / 55))) axes.append(line(left, Y(t), left + W, Y(t), { class: "grid" }), write(left - 7, Y(t) + 4, number(t, 6), "end"));
 		if (o.xlabel) axes.append(write(left + W / 2, top + H + bottom - 6, o.xlabel, "middle", { class: "dim" }));
 		if (o.ylabel) axes.append(write(0, 0, o.ylabel, "middle", { transform: `translate(13 ${top + H / 2}) rotate(-90)`, class: "dim" }));
 		plane.replaceChildren();
@@ -128,7 +131,6 @@ function frame(host, o) {
 	const set = (...range) => { [x.a, x.b, y.a, y.b] = range; paint(); };
 	const about = (a, b, f) => [a, b].map(v => (a + b) / 2 + f * (v - (a + b) / 2));
 	const zoom = f => set(...about(x.a, x.b, f), ...about(y.a, y.b, fixed ? 1 : f));
-	const reset = () => set(...home);
 	function move(dx, dy) {
 		const p = dx * (x.b - x.a) / 5, q = dy * (y.b - y.a) / 5;
 		set(x.a + p, x.b + p, y.a + q, y.b + q);
@@ -136,16 +138,16 @@ function frame(host, o) {
 	let from = null;
 	function at(e) {
 		const p = local(e, svg);
-		return [Math.max(left, Math.min(left + W, p.x)), Math.max(top, Math.min(top + H, p.y)), p];
+		return [clamp(left, left + W, p.x), clamp(top, top + H, p.y), p];
 	}
 	function box(to) {
-		const b = { x: Math.min(from[0], to[0]), width: Math.abs(from[0] - to[0]), y: top, height: H };
-		if (!fixed) [b.y, b.height] = [Math.min(from[1], to[1]), Math.abs(from[1] - to[1])];
+		const b = { x: min(from[0], to[0]), width: abs(from[0] - to[0]), y: top, height: H };
+		if (!fixed) [b.y, b.height] = [min(from[1], to[1]), abs(from[1] - to[1])];
 		return { ...b, big: b.width > 6 && b.height > 6 };
 	}
 	const stop = () => { from = null; brush.remove(); };
 	fill(svg, {
-		ondblclick: reset, onpointercancel: stop,
+		ondblclick: () => keys[0](), onpointercancel: stop,
 		onpointerdown: e => { const p = at(e); if (e.button === 0 && p[0] === p[2].x && p[1] === p[2].y) from = p; },
 		onpointermove: e => {
 			if (!from) return;
@@ -160,7 +162,7 @@ function frame(host, o) {
 			if (b.big) set(ux(b.x), ux(b.x + b.width), ...(fixed ? [y.a, y.b] : [uy(b.y + b.height), uy(b.y)]));
 		},
 	});
-	const keys = { "+": () => zoom(0.7), "-": () => zoom(1 / 0.7), 0: reset, ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0) };
+	const keys = { "+": () => zoom(0.7), "-": () => zoom(1 / 0.7), 0: () => set(...home), ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0) };
 	if (!fixed) Object.assign(keys, { ArrowUp: () => move(0, 1), ArrowDown: () => move(0, -1) });
 	const onkeydown = e => { if (keys[e.key]) { keys[e.key](); e.preventDefault(); } };
 	const button = (t, what, key) => press(t, keys[key], { "aria-label": `${what}: ${label}` });
@@ -178,26 +180,26 @@ addEventListener("pointermove", e => {
 	if (!node) return;
 	tip.textContent = typeof node.tip === "function" ? node.tip(e) : node.tip;
 	const r = tip.getBoundingClientRect();
-	tip.style.left = `${Math.max(4, Math.min(e.clientX + 14, innerWidth - r.width - 8))}px`;
+	tip.style.left = `${max(4, min(e.clientX + 14, innerWidth - r.width - 8))}px`;
 	tip.style.top = `${e.clientY + r.height + 22 > innerHeight ? e.clientY - r.height - 10 : e.clientY + 16}px`;
 });
 addEventListener("scroll", () => { tip.hidden = true; }, true);
 
 // choices and keys above a figure
-function tools(host, ...nodes) { host.append(h("div", { class: "tools" }, ...nodes)); }
+const tools = (host, ...nodes) => host.append(h("div", { class: "tools" }, nodes));
 function choice(label, options, value, change) {
 	const select = h("select", { onchange: () => change(select.value) }, options.map(([v, t]) => h("option", { value: v, selected: v === value }, t ?? v)));
 	return h("label", {}, label, " ", select);
 }
 function chosen(host, entries) {
 	let at = 0;
-	if (entries.length > 1) tools(host, choice("Show", entries.map((e, k) => [String(k), e.label ?? e.fit]), "0", v => { at = +v; host.draw(); }));
+	if (entries.length > 1) tools(host, choice("Show", entries.map((e, k) => [k, e.label ?? e.fit]), 0, v => { at = +v; host.draw(); }));
 	return () => entries[at];
 }
 function key(host) {
 	const node = h("p", { class: "tools" });
 	host.append(node);
-	return entries => node.replaceChildren(...entries.map(([t, stroke, dash]) => h("span", {}, icon(26, 8, line(0, 4, 26, 4, { stroke, "stroke-width": 2.5, "stroke-dasharray": dash })), ` ${t}`)));
+	return entries => node.replaceChildren(...entries.map(([t, stroke, dash]) => h("span", {}, stroked(stroke, dash), ` ${t}`)));
 }
 
 // intervals: a row per coefficient, in it a line per fit
@@ -211,16 +213,15 @@ function intervals(host, part, title) {
 		return p && p[0][0] != null && p.at(-1)[1] != null ? (p.at(-1)[1] - p[0][0]) / 2 : r?.error;
 	};
 	let order = "given";
-	const modes = [["linear", "linear"], ["symlog", "signed logarithm"], ["relative", "relative to the first fit"], ["size", "half-width, logarithm"]];
+	const modes = [["linear"], ["symlog", "signed logarithm"], ["relative", "relative to the first fit"], ["size", "half-width, logarithm"]];
 	const halves = D.fits.flatMap(f => all.map(n => half(f, n))).filter(v => v > 0).sort((a, b) => a - b);
 	let mode = halves.length && halves.at(-1) > 30 * halves[0] ? "symlog" : "linear";
 	tools(host, choice("Scale", modes, mode, v => { mode = v; draw(); }),
 		choice("Order", [["given", "as in the fit"], ["width", "by half-width"], ["pull", "by distance from zero"]], order, v => { order = v; draw(); }));
-	for (const f of main ? D.fits.filter(failed) : []) host.append(h("p", { class: "failure" }, h("b", {}, `${f.label} failed. `), (f.messages || []).join("; ")));
 	function draw() {
 		const own = D.fits.filter(f => on(f) && Object.keys(of(f)).length), first = own[0], list = all.filter(n => !main || names.has(n));
 		if (!own.length || !list.length) return message(host);
-		const pull = n => Math.max(...own.map(f => { const r = of(f)[n]; return r && r.error ? Math.abs(r.best / r.error) : 0; }));
+		const pull = n => max(...own.map(f => { const r = of(f)[n]; return r?.error ? abs(r.best / r.error) : 0; }));
 		if (order === "width") list.sort((a, b) => (half(first, a) ?? Infinity) - (half(first, b) ?? Infinity));
 		if (order === "pull") list.sort((a, b) => pull(b) - pull(a));
 		const size = mode === "size", factor = n => mode === "relative" ? 1 / (half(first, n) || 1) : 1;
@@ -228,11 +229,11 @@ function intervals(host, part, title) {
 			const r = of(f)[n];
 			return !r ? [] : size ? [half(f, n)] : [r.best, ...(outer(r) ?? []).flat()].map(v => v == null ? v : v * factor(n));
 		})).filter(v => v != null && (!size || v > 0));
-		const unit = halves.length ? 10 ** Math.floor(Math.log10(halves[Math.floor(halves.length / 5)])) : 1;
-		const x = size ? scale("log", Math.min(1, ...ends) / 1.5, Math.max(...ends) * 1.5) : scale(mode === "symlog" ? mode : "linear", ...extent([...ends, 0], 0.03), unit);
-		const row = Math.max(16, 7 * own.length + 9), left = Math.min(220, 18 + 7 * longest(list));
+		const unit = halves.length ? 10 ** floor(log10(halves[floor(halves.length / 5)])) : 1;
+		const kind = size ? "log" : mode === "symlog" ? mode : "linear", x = scale(kind, ...reach(kind, size ? ends : [...ends, 0], 0.03), unit);
+		const row = max(16, 7 * own.length + 9), left = min(220, 18 + 7 * longest(list));
 		frame(host, {
-			height: list.length * row + 66, left, top: 22, bottom: 44, x, y: listed(list, list.length, 0), fixed: true, label: title,
+			height: list.length * row + 66, left, top: 22, bottom: 44, x, y: listed(list), fixed: true, label: title,
 			xlabel: mode === "relative" ? `half-widths of ${first.label}` : (size ? "half-width " : "") + (main ? UNIT : ""),
 			draw(g, X, Y, { W }) {
 				if (!size) g.append(line(X(0), 0, X(0), 1e5, { class: "zero" }));
@@ -256,7 +257,7 @@ function intervals(host, part, title) {
 						});
 						if (!size) group.append(line(X(r.best * factor(n)), place - 4, X(r.best * factor(n)), place + 4, { class: "best" }));
 					});
-					for (const [t, [y, ...list]] of Object.entries(missing)) group.append(write(left + W - 6, y, own.length > 1 ? `${t} in ${list.join(", ")}` : t, "end", { class: `told ${t}` }));
+					for (const [t, [y, ...list]] of Object.entries(missing)) group.append(write(left + W - 6, y, `${t} in ${list.join(", ")}`, "end", { class: `told ${t}` }));
 					D.fits.filter(f => main && on(f) && failed(f)).forEach(f => lines.push(`${f.label}: failed`));
 					group.tip = lines.join("\n");
 					g.append(group);
@@ -269,26 +270,24 @@ function intervals(host, part, title) {
 
 // curves in a plane
 function curves(host, o) {
-	const marks = o.marks ?? [], clouds = o.clouds ?? [], seen = [...o.series.filter(c => !c.hide), ...marks.map(m => ({ x: [m.x], y: [m.y] }))];
-	if (!o.series.length) return message(host);
-	const xs = seen.flatMap(c => c.x);
-	const path = (c, X, Y) => {
-		let d = "", pen = "M";
-		c.x.forEach((x, k) => { if (c.y[k] == null || x == null) pen = "M"; else { d += `${pen}${X(x).toFixed(1)} ${Y(c.y[k]).toFixed(1)}${pen === "M" ? "h0" : ""}`; pen = "L"; } });
-		return d;
-	};
+	const { series, marks = [], clouds = [], lines = [], across = "linear", kind = "linear" } = o, seen = [...series.filter(c => !c.hide), ...marks.map(m => ({ x: [m.x], y: [m.y] }))];
+	if (!series.length) return message(host);
 	frame(host, {
-		height: o.height, left: 72, x: scale(o.across ?? "linear", ...(o.across ? [Math.min(...xs) / 1.2, Math.max(...xs) * 1.2] : extent(xs))), y: scale(o.kind ?? "linear", ...(o.range ?? extent(seen.flatMap(c => c.y)))),
-		label: o.label, xlabel: o.xlabel, ylabel: o.ylabel,
+		...o, left: 72, x: scale(across, ...(o.domain ?? reach(across, seen.flatMap(c => c.x)))), y: scale(kind, ...(o.range ?? extent(seen.flatMap(c => c.y)))),
 		draw(g, X, Y, { left, W }) {
-			for (const c of clouds) g.append(s("path", { d: c.points.map(p => `M${X(p[0]).toFixed(1)} ${Y(p[1]).toFixed(1)}h0`).join(""), stroke: c.stroke, class: "cloud" }));
-			for (const [v, t] of o.lines ?? []) g.append(line(left, Y(v), left + W, Y(v), { class: "zero", "stroke-dasharray": "2 4" }), write(left + W - 6, Y(v) - 4, t, "end", { class: "dim" }));
-			for (const c of o.series) {
-				const d = path(c, X, Y);
+			const spot = (x, y) => `${X(x).toFixed(1)} ${Y(y).toFixed(1)}`;
+			for (const c of clouds) g.append(s("path", { d: c.points.map(p => `M${spot(...p)}h0`).join(""), stroke: c.stroke, class: "cloud" }));
+			for (const [v, t] of lines) g.append(line(left, Y(v), left + W, Y(v), { class: "zero", "stroke-dasharray": "2 4" }), write(left + W - 6, Y(v) - 4, t, "end", { class: "dim" }));
+			for (const c of series) {
+				let d = "", pen = "M";
+				c.x.forEach((x, k) => {
+					if (c.y[k] == null) return pen = "M";
+					d += `${pen && pen + spot(x, c.y[k])}L${spot(x, c.y[k])}`;
+					pen = "";
+				});
 				const nearest = e => {
-					const p = local(e, g);
-					const away = c.x.map((x, k) => c.y[k] == null || x == null ? Infinity : Math.hypot(X(x) - p.x, Y(c.y[k]) - p.y)), k = away.indexOf(Math.min(...away));
-					return `${c.label}\n${o.xname}: ${number(c.x[k], 4)}\n${o.yname}: ${number(c.y[k], 4)}`;
+					const p = local(e, g), away = c.x.map((x, k) => c.y[k] == null ? Infinity : Math.hypot(X(x) - p.x, Y(c.y[k]) - p.y)), k = away.indexOf(min(...away));
+					return `${c.label}\n${o.xlabel}: ${number(c.x[k], 4)}\n${o.ylabel}: ${number(c.y[k], 4)}`;
 				};
 				g.append(s("path", { d, class: "curve", stroke: c.stroke, "stroke-width": c.thick ?? 2, "stroke-dasharray": c.dash, "stroke-opacity": c.faint && 0.35 }), s("path", { d, class: "hit", tip: nearest }));
 			}
@@ -296,6 +295,7 @@ function curves(host, o) {
 		},
 	});
 }
+const two = (a, b) => ({ xlabel: `${a}, ${UNIT}`, ylabel: `${b}, ${UNIT}`, height: 560 });
 function profiles(host) {
 	const list = distinct([...D.scans.map(c => c.name), ...D.order.filter(n => D.fits.some(f => f.histograms?.[n]))]);
 	let name = list[0];
@@ -309,11 +309,11 @@ function profiles(host) {
 		upper.hidden = !own.length;
 		lower.hidden = own.length && !sampled.length;
 		if (own.length) curves(upper, {
-			label: `Profile of ${name}`, xlabel, ylabel: delta, xname: name, yname: delta, height: 360, range: [-0.2, Math.min(9, Math.max(...own.flatMap(c => c.y)) + 0.5)],
+			label: `Profile of ${name}`, xlabel, ylabel: delta, height: 360, range: [-0.2, min(9, max(...own.flatMap(c => c.y)) + 0.5)],
 			lines: [[0.989, "68 %"], [3.841, "95 %"]], series: own.map(c => ({ ...c, stroke: colour(c.fit) })),
 		});
 		if (!lower.hidden) curves(lower, {
-			label: `Posterior of ${name}`, xlabel, ylabel: "density, TeV²", xname: name, yname: "density", height: 300,
+			label: `Posterior of ${name}`, xlabel, ylabel: "density, TeV²", height: 300,
 			series: sampled.map(f => { const [lo, w, y] = f.histograms[name]; return { label: f.label, stroke: colour(f.label), x: y.flatMap((_, k) => [lo + k * w, lo + (k + 1) * w]), y: y.flatMap(v => [v, v]) }; }),
 		});
 	}
@@ -323,26 +323,27 @@ function profiles(host) {
 // two coefficients
 let show = () => {};
 function plane(host) {
-	const list = distinct([...D.order.filter(n => D.fits.some(f => f.names?.includes(n))), ...D.contours.flatMap(c => [c.a, c.b])]);
+	const list = distinct([...D.order.filter(n => every.some(f => f.names?.includes(n))), ...D.contours.flatMap(c => [c.a, c.b])]);
 	let [a, b] = D.pairs[0] ?? list;
 	const first = choice("Across", list.map(n => [n]), a, v => { a = v; draw(); }), second = choice("Up", list.map(n => [n]), b, v => { b = v; draw(); });
 	show = (p, q) => { [a, b] = [p, q]; first.lastChild.value = a; second.lastChild.value = b; draw(); };
-	tools(host, first, second, D.pairs.length > 1 ? choice("Contours of", D.pairs.map((p, k) => [String(k), p.join(", ")]), "0", v => show(...D.pairs[v])) : null);
+	tools(host, first, second, D.pairs.length > 1 ? choice("Contours of", D.pairs.map((p, k) => [k, p.join(", ")]), 0, v => show(...D.pairs[v])) : null);
 	const keys = key(host);
 	function draw() {
 		const series = [], marks = [{ x: 0, y: 0, stroke: "var(--dim)", tip: "SM" }], clouds = [], seen = [];
-		for (const c of D.contours) if (on(c) && [c.a, c.b].includes(a) && [c.a, c.b].includes(b)) {
+		for (const c of D.contours) if (on(c) && [a, b].every(n => n === c.a || n === c.b)) {
 			const [x, y] = c.a === a ? [c.x, c.y] : [c.y, c.x];
 			series.push({ label: `${c.fit}, ${percent(c.level)}`, x, y, stroke: colour(c.fit), thick: c.level > 0.8 ? 1.6 : 2.6 });
 			if (!seen.some(e => e[0] === c.fit)) seen.push([c.fit, colour(c.fit)]);
 		}
-		for (const f of D.fits) {
+		for (const f of every) {
+			if (on(f) && [a, b].every(n => f.failed.includes(n))) seen.push([`${f.label}: failed`, "var(--fail)", "1 6"]);
 			const r = f.rows[a], q = f.rows[b], i = f.names?.indexOf(a), j = f.names?.indexOf(b), stroke = colour(f.label), x = [], y = [];
 			if (!on(f) || a === b || !(i >= 0 && j >= 0)) continue;
-			const rho = f.correlation[Math.max(i, j)][Math.min(i, j)], z = Math.sqrt(-2 * Math.log(0.05));
+			const rho = f.correlation[max(i, j)][min(i, j)], z = sqrt(-2 * Math.log(0.05));
 			for (let t = 0; t < 6.3; t += Math.PI / 60) {
-				x.push(r.best + z * r.error * Math.cos(t));
-				y.push(q.best + z * q.error * (rho * Math.cos(t) + Math.sqrt(Math.max(0, 1 - rho * rho)) * Math.sin(t)));
+				x.push(r.best + z * r.error * cos(t));
+				y.push(q.best + z * q.error * (rho * cos(t) + sqrt(max(0, 1 - rho * rho)) * Math.sin(t)));
 			}
 			const said = `${f.label}, covariance`;
 			series.push({ label: `${said}, 95 %`, x, y, stroke, dash: "6 4", thick: 1.4, hide: seen.some(e => e[0] === f.label) });
@@ -351,20 +352,20 @@ function plane(host) {
 			marks.push({ x: r.best, y: q.best, stroke, tip: `${f.label}\n${a}: ${number(r.best)}\n${b}: ${number(q.best)}` });
 		}
 		keys([...seen, ["SM", "var(--dim)"]]);
-		curves(host, { series, marks, clouds, label: `${a} and ${b}`, xlabel: `${a}, ${UNIT}`, ylabel: `${b}, ${UNIT}`, xname: a, yname: b, height: 560 });
+		curves(host, { series, marks, clouds, label: `${a} and ${b}`, ...two(a, b) });
 	}
 	charts.push(draw);
 }
 
 // tables as colours
-const shade = v => ({ fill: v < 0 ? "var(--minus)" : "var(--plus)", "fill-opacity": Math.min(1, Math.abs(v)) });
+const shade = v => ({ fill: v < 0 ? "var(--minus)" : "var(--plus)", "fill-opacity": min(1, abs(v)) });
 function heat(host, o) {
 	if (!o.rows.length || !o.columns.length) return message(host);
-	const left = Math.min(190, 20 + 7 * longest(o.rows)), bottom = 26 + Math.min(145, 6.2 * longest(o.columns));
-	const space = wide(host) - left - 14, cell = Math.min(34, space / o.columns.length), tall = Math.max(12, Math.min(cell, 22));
+	const left = min(190, 20 + 7 * longest(o.rows)), bottom = 26 + min(145, 6.2 * longest(o.columns));
+	const space = wide(host) - left - 14, cell = min(34, space / o.columns.length), tall = max(12, min(cell, 22));
 	frame(host, {
-		height: 14 + tall * o.rows.length + bottom, left, bottom, right: 14 + space - cell * o.columns.length, label: o.label,
-		x: listed(o.columns, 0, o.columns.length), y: listed(o.rows, o.rows.length, 0),
+		...o, height: 14 + tall * o.rows.length + bottom, left, bottom, right: 14 + space - cell * o.columns.length,
+		x: listed(o.columns, 0, o.columns.length), y: listed(o.rows),
 		draw(g, X, Y) {
 			o.rows.forEach((_, i) => o.columns.forEach((_, j) => {
 				const v = o.value(i, j);
@@ -383,7 +384,7 @@ function correlations(host) {
 	host.draw = () => {
 		const f = fit(), own = kept(f.names), list = own.map(k => f.names[k]);
 		heat(host, {
-			rows: list, columns: list, label: `Correlations, ${f.label}`, value: (i, j) => f.correlation[Math.max(own[i], own[j])][Math.min(own[i], own[j])],
+			rows: list, columns: list, label: `Correlations, ${f.label}`, value: (i, j) => f.correlation[max(own[i], own[j])][min(own[i], own[j])],
 			tip: (i, j, v) => `${list[i]} and ${list[j]}\n${number(v)}`, click: (i, j) => { if (i !== j) show(list[i], list[j]); },
 		});
 	};
@@ -392,7 +393,7 @@ function fisher(host) {
 	const table = chosen(host, D.fisher);
 	legend(host, "−100 %", "100 %");
 	host.draw = () => {
-		const t = table(), own = kept(t.names), list = own.map(k => t.names[k]), columns = t.measurements.map((_, k) => k).filter(k => own.some(i => Math.abs(t.shares[i][k]) >= 0.01));
+		const t = table(), own = kept(t.names), list = own.map(k => t.names[k]), columns = t.measurements.map((_, k) => k).filter(k => own.some(i => abs(t.shares[i][k]) >= 0.01));
 		heat(host, {
 			rows: list, columns: columns.map(k => t.measurements[k]), label: `Fisher information, ${t.fit}`, value: (i, j) => t.shares[own[i]][columns[j]],
 			tip: (i, j, v) => `${list[i]} from ${t.measurements[columns[j]]}: ${number(100 * v)} %\nerror alone ${number(t.individual[own[i]])}, with all free ${number(t.marginal[own[i]])} ${UNIT}`,
@@ -402,16 +403,14 @@ function fisher(host) {
 
 // dots in rows: principal components, chi2
 function dots(host, o) {
-	const row = 17, left = Math.min(360, 20 + 6.6 * Math.min(52, longest(o.rows.map(r => r.label)))), values = o.rows.flatMap(r => r.marks.map(m => m.x)).filter(v => v != null);
-	const range = o.kind === "log" ? [Math.min(...values) / 1.6, Math.max(...values) * 1.6] : extent([...values, 0], 0.04);
+	const known = r => r.marks.map(m => m.x).filter(v => v != null), row = 17, list = o.rows.map(r => r.label), left = min(360, 20 + 6.6 * min(52, longest(list))), values = o.rows.flatMap(known);
 	frame(host, {
-		height: o.rows.length * row + 70, left, top: 22, bottom: 44, x: scale(o.kind, ...range), y: listed(o.rows.map(r => r.label), o.rows.length, 0),
-		fixed: true, label: o.label, xlabel: o.xlabel,
+		...o, height: o.rows.length * row + 70, left, top: 22, bottom: 44, x: scale(o.kind, ...reach(o.kind, o.kind === "log" ? values : [...values, 0], 0.04)), y: listed(list), fixed: true,
 		draw(g, X, Y, { W }) {
 			if (o.at) g.append(line(X(o.at), 0, X(o.at), 1e5, { class: "zero" }));
 			o.rows.forEach((r, k) => {
-				const y = Y(k) + row / 2, group = s("g", { tip: r.tip }, rect(left, Y(k), W, row, { class: "band" })), xs = r.marks.map(m => m.x).filter(v => v != null);
-				if (xs.length) group.append(line(X(Math.min(...xs)), y, X(Math.max(...xs)), y, { class: "frame" }));
+				const y = Y(k) + row / 2, group = s("g", { tip: r.tip }, rect(left, Y(k), W, row, { class: "band" })), xs = known(r);
+				if (xs.length) group.append(line(X(min(...xs)), y, X(max(...xs)), y, { class: "frame" }));
 				else group.append(write(left + 6, y + 4, "not constrained", "start", { class: "dim" }));
 				for (const m of r.marks) if (m.x != null) group.append(s("circle", { cx: X(m.x), cy: y, r: 4.5, stroke: m.stroke, "stroke-width": 1.6, fill: m.open ? "var(--bg)" : m.stroke }));
 				g.append(group);
@@ -422,11 +421,8 @@ function dots(host, o) {
 function components(host) {
 	const table = chosen(host, D.fisher);
 	host.draw = () => {
-		const t = table();
-		dots(host, {
-			kind: "log", label: `Principal components, ${t.fit}`, xlabel: `expected error, ${UNIT}`,
-			rows: t.components.map(c => ({ label: c.label, marks: [{ x: c.error, stroke: colour(t.fit) }], tip: c.tip })),
-		});
+		const t = table(), stroke = colour(t.fit);
+		dots(host, { kind: "log", label: `Principal components, ${t.fit}`, xlabel: `expected error, ${UNIT}`, rows: t.components.map(c => ({ ...c, marks: [{ x: c.error, stroke }] })) });
 	};
 }
 function chi2(host) {
@@ -448,12 +444,13 @@ function chi2(host) {
 		});
 	};
 }
+const painted = c => ({ ...c, stroke: `var(--s${c.kind})` });
 function training(host) {
 	const entry = chosen(host, D.training), keys = key(host);
 	host.draw = () => {
-		const t = entry(), stroke = c => `var(--s${c.kind})`;
-		keys(t.series.filter(c => c.thick > 2).map(c => [c.label, stroke(c)]));
-		curves(host, { series: t.series.map(c => ({ ...c, x: t.epochs, stroke: stroke(c) })), height: 400, label: `Training of ${t.label}`, xlabel: "epoch", ylabel: t.said, xname: "epoch", yname: "loss", kind: t.scale, range: t.range });
+		const t = entry(), series = t.series.map(c => painted({ ...c, x: t.epochs }));
+		keys(series.filter(c => c.thick > 2).map(c => [c.label, c.stroke]));
+		curves(host, { series, height: 400, label: `Training of ${t.label}`, xlabel: "epoch", ylabel: t.said, kind: t.scale, range: t.range });
 	};
 }
 function comparison(host) {
@@ -462,18 +459,31 @@ function comparison(host) {
 	const keys = key(host);
 	host.append(lower);
 	host.draw = () => {
-		const c = entry(), said = `width over that of ${c.reference}`;
-		dots(upper, { kind: "linear", at: 1, label: `Widths, ${c.label}`, xlabel: said, rows: c.rows.map(r => ({ ...r, marks: [{ x: r.x, stroke: hue(0) }] })) });
-		lower.hidden = !c.curves.length;
-		keys(c.curves.map((u, k) => [u.label, hue(k)]));
-		if (!lower.hidden) curves(lower, { series: c.curves.map((u, k) => ({ ...u, stroke: hue(k) })), height: 360, across: "log", label: `Saturation, ${c.label}`, xlabel: "number of bins", ylabel: said, xname: "bins", yname: "ratio" });
+		const c = entry(), said = `width over that of ${c.reference}`, series = c.curves.map(painted);
+		dots(upper, { kind: "linear", at: 1, label: `Widths, ${c.label}`, xlabel: said, rows: c.rows.map(r => ({ ...r, marks: [painted({ x: r.x, kind: 1 })] })) });
+		lower.hidden = !series.length;
+		keys(series.map(u => [u.label, u.stroke]));
+		if (!lower.hidden) curves(lower, { series, height: 360, across: "log", label: `Saturation, ${c.label}`, xlabel: "number of bins", ylabel: said });
+	};
+}
+function compared(host) {
+	const entry = chosen(host, D.compared), boxes = new Map(), plot = h("div"), note = h("p", { class: "hint" });
+	let shown = new Set(D.shown);
+	for (const c of D.compared.flatMap(e => e.series).map(painted)) boxes.set(c.label, check(c.label, yes => { turn(shown, c.label, yes); host.draw(); }, stroked(c.stroke, c.dash)));
+	tools(host, Object.entries(D.groups).map(([t, list]) => press(t, () => { shown = new Set(list); host.draw(); })));
+	tools(host, [...boxes.values()]);
+	host.append(plot, note);
+	host.draw = () => {
+		const { series, a, b, ...more } = entry();
+		boxes.forEach((box, v) => { box.hidden = !series.some(c => c.label === v); box.firstChild.checked = shown.has(v); });
+		note.textContent = more.note;
+		curves(plot, { ...more, ...two(a, b), series: series.filter(c => shown.has(c.label)).map(painted) });
 	};
 }
 
 // the controls
 function controls(bar) {
-	const check = (text, change, ...more) => h("label", { class: "key" }, h("input", { type: "checkbox", checked: true, onchange: e => change(e.target.checked) }), more, text);
-	for (const l of labels) bar.append(check(D.fits.some(f => f.label === l && failed(f)) ? `${l} (failed)` : l, yes => { fits[yes ? "add" : "delete"](l); redraw(); }, icon(18, 6, rect(0, 0, 18, 6, { fill: colour(l) }))));
+	for (const l of labels) bar.append(check(D.fits.some(f => f.label === l && failed(f)) ? `${l} (failed)` : l, yes => { turn(fits, l, yes); redraw(); }, icon(18, 6, rect(0, 0, 18, 6, { fill: colour(l) }))));
 	const count = h("span"), boxes = new Map();
 	const set = list => {
 		names = new Set(list);
@@ -483,25 +493,26 @@ function controls(bar) {
 	};
 	for (const n of D.order) boxes.set(n, check(n, yes => set(D.order.filter(m => m === n ? yes : names.has(m)))));
 	const away = n => D.fits.some(f => outer(f.rows[n])?.every(([a, b]) => a > 0 || (b != null && b < 0)));
-	const search = h("input", { type: "search", placeholder: "part of a name", "aria-label": "Show coefficients whose name contains", oninput: () => set(D.order.filter(n => n.toLowerCase().includes(search.value.toLowerCase()))) });
+	const search = h("input", { type: "search", placeholder: "part of a name", "aria-label": "Part of the names to show", oninput: () => set(D.order.filter(n => n.toLowerCase().includes(search.value.toLowerCase()))) });
 	const button = (t, list) => press(t, () => set(list()));
-	const fold = h("details", { id: "picker" }, h("summary", {}, "Coefficients: ", count), h("div", {}, h("div", { class: "tools" }, search, button("All", () => D.order), button("None", () => []), button("Zero excluded", () => D.order.filter(away))), h("div", { class: "names" }, [...boxes.values()])));
+	const fold = h("details", { id: "picker" }, h("summary", {}, "Coefficients: ", count), h("div", {}, h("div", { class: "tools" }, search, button("All", () => D.order), button("None", () => []), button("Zero excluded", () => D.order.filter(away))), h("div", { class: "names" }, ...boxes.values())));
 	addEventListener("click", e => { if (!fold.contains(e.target)) fold.open = false; });
 	addEventListener("keydown", e => { if (e.key === "Escape") fold.open = false; });
 	bar.append(fold, h("span", { class: "hint" }, "Drag to zoom, double-click for all."));
-	bar.hidden = !D.order.length;
+	bar.hidden = !labels.length;
+	fold.hidden = !D.order.length;
 	set(D.order);
 }
 function theme(button, root) {
-	const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+	const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 	const say = () => { button.textContent = dark() ? "Light theme" : "Dark theme"; };
-	button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; say(); });
+	button.onclick = () => { root.dataset.theme = dark() ? "light" : "dark"; say(); };
 	button.hidden = false;
 	say();
 }
 
 theme(document.getElementById("theme"), document.documentElement);
-const makers = { intervals: f => intervals(f, "rows", "Intervals"), nuisances: f => intervals(f, "nuisances", "Nuisance parameters"), profiles, plane, correlations, fisher, components, chi2, training, comparison };
+const makers = { intervals: f => intervals(f, "rows", "Intervals"), nuisances: f => intervals(f, "nuisances", "Nuisance parameters"), profiles, plane, correlations, fisher, components, chi2, training, comparison, compared };
 for (const f of document.querySelectorAll("figure.chart")) {
 	makers[f.dataset.chart](f);
 	if (f.draw) charts.push(f.draw);

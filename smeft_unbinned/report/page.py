@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from ..version import __version__
-from .found import Found
+from .found import ALONE, PAIRED, Found
 from .markup import details, items, paragraphs, table, text
 from .payload import as_json
 from .recomputed import Recomputed
@@ -80,9 +80,9 @@ def _card(one: Found, again: Recomputed) -> str:
         }  # fmt: skip
         has = [counted(len(v), k) for k, v in kinds.items() if v]
         sentences += [f"The folder holds {', '.join(has)}."] if has else []
-        if one.alone:
-            bad = not all(r.valid for r in one.alone.values())
-            badge = f'<span class="badge {"fail" if bad else "pass"}">one at a time</span>'
+        if how := [name for name, fits in ((ALONE, one.alone), (PAIRED, one.pairs)) if fits]:
+            bad = not all(r.valid for r in (*one.alone.values(), *one.pairs.values()))
+            badge = f'<span class="badge {"fail" if bad else "pass"}">{" and ".join(how)}</span>'
     elif result.valid:
         badge = '<span class="badge pass">converged</span>'
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,16 @@ import pandas as pd
 
 from ..fit import FitResult
 from .compared import numbers
-from .found import Found
-from .frames import chi2, members, results, values
+from .compared_contours import contours
+from .found import Found, Pair
+from .frames import chi2, labels, members, results, values
+from .paired import label as paired_label
+from .planes import pairs, planes
 from .recomputed import Recomputed
 from .words import counted
 
 ROWS, CELLS = 1500, 250_000
-"""Most samples of a fit that the page holds, and most numbers of all of them."""
+"""Most samples of a fit that the page holds, and most numbers of all fits, or all fits of pairs, together."""
 BINS = 60
 STEPS = 64
 """Samples are stored as whole numbers of this many to the standard deviation."""
@@ -56,11 +59,16 @@ def _plain(value: Any) -> Any:
 def payload(found: list[Found], again: Mapping[str, Recomputed]) -> dict[str, Any]:
     """Return all numbers that the figures are drawn from, by figure."""
     named = results(found)
-    sampled = [r for r in named.values() if isinstance(r, FitResult) and r.valid and r.samples is not None]
-    columns = sum(len(r.operators) for r in sampled)
-    rows = min(ROWS, CELLS // max(columns, 1))
+    paired = [(paired_label(one), pair, r) for one in found for pair, r in one.pairs.items()]
+    rows = _rows([r for r in named.values() if isinstance(r, FitResult)])
+    paired_rows = _rows([r for _, _, r in paired])
+    order = [*(n for r in named.values() for n in members(r)), *(n for _, pair, _ in paired for n in pair)]
     return {
+        "labels": labels(found),
+        "order": list(dict.fromkeys(order)),
+        "pairs": pairs(found),
         "fits": [_fit(label, r, rows) for label, r in named.items()],
+        "paired": [_pair(label, pair, r, paired_rows) for label, pair, r in paired],
         "scans": [
             {
                 "fit": one.label,
@@ -73,9 +81,9 @@ def payload(found: list[Found], again: Mapping[str, Recomputed]) -> dict[str, An
             for name, kind, frame in _finite(one)
         ],
         "contours": [
-            {"fit": one.label, "a": a, "b": b, "level": level, "x": curve[a], "y": curve[b]}
-            for one in found
-            for a, b, frame in one.contours
+            {"fit": plane.label, "a": a, "b": b, "level": level, "x": curve[a], "y": curve[b]}
+            for plane in planes(found, again)
+            for a, b, frame in plane.contours
             for (level, _), curve in frame.groupby(["level", "curve"])
         ],
         "fisher": [_fisher(one.label, again[one.label]) for one in found if again[one.label].information],
@@ -90,7 +98,14 @@ def payload(found: list[Found], again: Mapping[str, Recomputed]) -> dict[str, An
             for name, history in one.trainings.items()
         ],
         "comparison": numbers(found),
-    } | {"order": list(dict.fromkeys(n for r in named.values() for n in members(r)))}
+        **contours(found),
+    }
+
+
+def _rows(fits: Sequence[FitResult]) -> int:
+    """Return how many samples of each of some fits the page holds."""
+    columns = sum(len(r.operators) for r in fits if r.valid and r.samples is not None)
+    return min(ROWS, CELLS // max(columns, 1))
 
 
 def _finite(found: Found) -> list[tuple[str, str, pd.DataFrame]]:
@@ -109,32 +124,46 @@ def _fit(label: str, result: FitResult | Mapping[str, FitResult], rows: int) -> 
     if not isinstance(result, FitResult) or not result.valid:
         return content
     content["nuisances"] = values(members(result, nuisances=True))
-    names = list(result.operators)
-    content["names"] = names
-    matrix = np.round(result.correlation.loc[names, names].to_numpy(), 3)
-    content["correlation"] = [row[: k + 1] for k, row in enumerate(matrix)]
     if result.samples is not None:
-        content |= _samples(result.samples[names], rows)
-    return content
+        content["histograms"] = _histograms(result.samples[list(result.operators)])
+    return content | _together(result, rows)
+
+
+def _pair(label: str, pair: Pair, result: FitResult, rows: int) -> dict[str, Any]:
+    """Return a fit of two coefficients at a time."""
+    content = {
+        "label": label,
+        "rows": values(dict.fromkeys(pair, result)),
+        "failed": [] if result.valid else pair,
+    }
+    return content | (_together(result, rows) if result.valid else {})
+
+
+def _together(result: FitResult, rows: int) -> dict[str, Any]:
+    """Return what coefficients have in common: correlations, the lower triangle, and samples."""
+    names = list(result.operators)
+    matrix = np.round(result.correlation.loc[names, names].to_numpy(), 3)
+    content = {"names": names, "correlation": [row[: k + 1] for k, row in enumerate(matrix)]}
+    return content | ({} if result.samples is None else _samples(result.samples[names], rows))
 
 
 def _samples(samples: pd.DataFrame, rows: int) -> dict[str, Any]:
-    """Return histograms of all samples, and a few of them in steps of the spread, for points in a plane."""
+    """Return a few samples in steps of the spread, for points in a plane."""
     points = samples.to_numpy(float)
     centre, step = points.mean(axis=0), points.std(axis=0) / STEPS
     step[step == 0] = 1.0
     kept = points[np.linspace(0, len(points) - 1, min(rows, len(points))).astype(int)]
+    return {"centre": centre, "step": step, "samples": np.round((kept - centre) / step).astype(int)}
+
+
+def _histograms(samples: pd.DataFrame) -> dict[str, Any]:
+    """Return by coefficient the lower end, the width of a bin and the densities, of all samples."""
     histograms = {}
-    for name, column in zip(samples, points.T, strict=True):
+    for name, column in zip(samples, samples.to_numpy(float).T, strict=True):
         counts, ends = np.histogram(column, BINS, np.quantile(column, [0.0005, 0.9995]))
         width = max(ends[1] - ends[0], 1e-300)
         histograms[str(name)] = [ends[0], width, counts / (len(column) * width)]
-    return {
-        "histograms": histograms,
-        "centre": centre,
-        "step": step,
-        "samples": np.round((kept - centre) / step).astype(int),
-    }
+    return histograms
 
 
 def _fisher(label: str, again: Recomputed) -> dict[str, Any]:

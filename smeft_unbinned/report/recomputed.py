@@ -1,9 +1,9 @@
-"""Agreement with the data and Fisher information of a stored fit, recomputed from its runcard."""
+"""What follows from a stored fit and its runcard: agreement with the data, Fisher information, contours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..likelihood import Likelihood
 from ..runcard import Runcard
 from ..statistics import Fisher, Goodness, fisher, goodness
 from .found import Found
+from .paired import Contours, contours, drawn
 
 TOLERANCE = 1e-3
 """Difference of -2 log L at the best fit, absolute and relative, up to which the data are the same."""
@@ -24,21 +25,34 @@ class Recomputed:
     """What the runcard of a fit gives today; None where that is not possible, and `notes` say why.
 
     best, sm: the agreement with the data at the best fit and at the SM. information: at `where`.
+    contours: of the fits of two coefficients at a time.
     """
 
     best: Goodness | None = None
     sm: Goodness | None = None
     information: Fisher | None = None
     where: str = ""
+    contours: Contours = ()
     notes: tuple[str, ...] = ()
 
 
-def recompute(found: Found) -> Recomputed:
-    """Load the data of the fit and evaluate them; nothing is fitted."""
+def recompute(found: Found, say: Callable[[str], None] = lambda _: None) -> Recomputed:
+    """Load the data of the fits and evaluate them; nothing is fitted. say: is told what is being done."""
+    say("data")
+    again = _whole(found)
+    if not drawn(found):
+        return again
+    curves, notes = _pairs(found, say)
+    return replace(again, contours=curves, notes=(*again.notes, *notes))
+
+
+def _whole(found: Found) -> Recomputed:
+    """Return what there is of the fit of all coefficients."""
     result = found.result
     if result is None:
         return Recomputed()
-    likelihood, why = _likelihood(found.folder, result)
+    wanted = set(result.operators)
+    likelihood, why = _likelihood(_cards(found.folder, result), lambda known: known == wanted)
     if likelihood is None:
         return Recomputed(notes=(f"chi2 and Fisher information are not shown: {why}",))
     notes: list[str] = []
@@ -58,28 +72,45 @@ def recompute(found: Found) -> Recomputed:
     except (InputError, KeyError, np.linalg.LinAlgError) as error:
         information = None
         notes.append(f"Fisher information is not shown: {error}")
-    return Recomputed(best, sm, information, where, tuple(notes))
+    return Recomputed(best, sm, information, where, notes=tuple(notes))
 
 
-def _likelihood(folder: Path, result: FitResult) -> tuple[Likelihood | None, str]:
-    """Return the likelihood of the card beside the result, or of the one stored in it, or why there is none.
+def _pairs(found: Found, say: Callable[[str], None]) -> tuple[Contours, tuple[str, ...]]:
+    """Return the contours of fits of two coefficients at a time, or why there are none."""
+    places = (found.folder / "pairwise", found.folder)
+    cards = (card for place in places for card in sorted(place.glob("*.yaml")))
+    wanted = {name for pair in drawn(found) for name in pair}
+    likelihood, why = _likelihood(cards, lambda known: known >= wanted)
+    if likelihood is not None:
+        other = (_other_data(likelihood.only(pair), result) for pair, result in drawn(found).items())
+        why = next(filter(None, other), "")
+        if not why:
+            return contours(found, likelihood, say)
+    return (), (f"Contours of two coefficients at a time are not shown: {why}",)
 
-    The former has full paths.
+
+def _likelihood(
+    cards: Iterable[Path | Runcard], fits: Callable[[set[str]], bool]
+) -> tuple[Likelihood | None, str]:
+    """Return the likelihood of the first card that can be used, or why there is none.
+
+    fits: whether these are the coefficients, by name.
     """
-    why = "the result holds no runcard and none lies beside it"
-    for card in _cards(folder, result):
+    why = "no runcard lies beside the result, and none is in it"
+    for card in cards:
         try:
             likelihood = (Runcard.load(card) if isinstance(card, Path) else card).likelihood()
         except (InputError, OSError) as error:
             why = str(error)
             continue
-        if set(likelihood.operators) == set(result.operators):
+        if fits(set(likelihood.operators)):
             return likelihood, ""
         why = "the runcard has other coefficients than the fit"
     return None, why
 
 
 def _cards(folder: Path, result: FitResult) -> Iterator[Path | Runcard]:
+    """Yield the cards beside the result, which have full paths, and the one in it."""
     if result.runcard is not None:
         yield from sorted(folder.glob("*.yaml"))
         yield Runcard.from_dict(dict(result.runcard), folder, "the stored runcard")

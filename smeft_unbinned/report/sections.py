@@ -8,13 +8,14 @@ from functools import partial
 import pandas as pd
 
 from .. import plots, scan_plots
-from . import figures, frames
+from . import compared_contours, figures, frames
 from .compared import comparisons
 from .found import Found
 from .markup import slug
+from .planes import pairs, planes
 from .recomputed import Recomputed
 from .section import Draw, Section
-from .texts import diagnostics
+from .texts import diagnostics, failures
 from .words import strongest
 
 LEADS = {
@@ -25,7 +26,8 @@ LEADS = {
     "profiles": "The profile of −2 log L where it was scanned, and the density of the posterior where there "
     "are samples.",
     "plane": "Solid curves are contours as they were computed, dashed ones ellipses of the covariance at "
-    "95 %, which hold as far as the fit is parabolic. Points are samples.",
+    "95 %, which hold as far as the fit is parabolic. Points are samples. In fits of two coefficients at a "
+    "time all others are zero.",
     "correlations": "Of the coefficients at the best fit, or of the samples. A click on a cell shows the "
     "two above.",
     "fisher": "Shares of the expected Fisher information on every coefficient alone at {}, in percent. Rows "
@@ -38,7 +40,7 @@ LEADS = {
     "others.",
 }
 LEADING = 40
-"""Rows of the table of correlations on the page; the CSV file has all."""
+"""Rows of the tables of pairs on the page; the CSV files have all."""
 
 
 def sections(found: Sequence[Found], again: Mapping[str, Recomputed]) -> list[Section]:
@@ -47,26 +49,15 @@ def sections(found: Sequence[Found], again: Mapping[str, Recomputed]) -> list[Se
     return [
         *_intervals(everything),
         *_scans(everything),
-        *_plane(everything),
+        *_plane(everything, again),
         *_correlations(everything),
         *_fisher(everything, again),
         *_chi2(everything, again),
         *_training(everything),
         *diagnostics(everything),
         *comparisons(everything),
+        *compared_contours.sections(everything),
     ]
-
-
-def pairs(found: Sequence[Found]) -> list[tuple[str, str]]:
-    """Return the pairs of coefficients to be drawn: those with contours, else the most correlated one."""
-    drawn = [(a, b) for one in found for a, b, _ in one.contours]
-    distinct = list(dict.fromkeys(tuple(sorted(pair)) for pair in drawn))
-    kept = [next(pair for pair in drawn if tuple(sorted(pair)) == key) for key in distinct]
-    for one in found if not kept else ():
-        if one.result is not None and one.result.valid and len(one.result.operators) > 1:
-            first = strongest(one.result).iloc[0]
-            return [(str(first["first"]), str(first["second"]))]
-    return kept
 
 
 def _intervals(found: list[Found]) -> Iterator[Section]:
@@ -76,9 +67,13 @@ def _intervals(found: list[Found]) -> Iterator[Section]:
     ):
         table = frames.intervals(found, nuisances)
         if len(table):
-            drawing = (title, partial(figures.intervals, table))
+            valid = (table["status"] == "valid").any()
+            drawings = {key: (title, partial(figures.intervals, table))} if valid else {}
             caption = title if nuisances else f"{title}, TeV⁻²"
-            yield Section(key, title, LEADS[key], {key: (caption, table)}, {key: drawing})
+            body = "" if nuisances else failures(found)
+            tables = {key: (caption, table)}
+            lead = LEADS[key] if valid else "No fit converged: there is nothing to draw."
+            yield Section(key, title, lead, tables, drawings, interactive=bool(valid), body=body)
 
 
 def _scans(found: list[Found]) -> Iterator[Section]:
@@ -104,17 +99,27 @@ def _scans(found: list[Found]) -> Iterator[Section]:
         )  # fmt: skip
 
 
-def _plane(found: list[Found]) -> Iterator[Section]:
+def _plane(found: list[Found], again: Mapping[str, Recomputed]) -> Iterator[Section]:
+    tables: dict[str, tuple[str, pd.DataFrame]] = {}
     drawings: dict[str, tuple[str, Draw]] = {}
-    tables: dict[str, pd.DataFrame] = {}
+    whole: dict[str, pd.DataFrame] = {}
+    known, labels = planes(found, again), frames.labels(found)
     for a, b in pairs(found):
-        drawings[f"plane_{slug(a)}_{slug(b)}"] = (f"{a} and {b}", partial(figures.plane, found, (a, b)))
+        draw = partial(figures.plane, known, labels, (a, b))
+        drawings[f"plane_{slug(a)}_{slug(b)}"] = (f"{a} and {b}", draw)
     for one in found:
-        for a, b, frame in one.contours:
-            tables[f"contour_{slug(a)}_{slug(b)}_{slug(one.label)}"] = frame
-    if drawings:
+        for kind, curves in (("contour", one.contours), ("contour_alone", again[one.label].contours)):
+            for a, b, frame in curves:
+                whole[f"{kind}_{slug(a)}_{slug(b)}_{slug(one.label)}"] = frame
+        if one.pairs:
+            stem, frame = f"pairwise_{slug(one.label)}", frames.pairwise(one)
+            whole[stem] = frame
+            first = f", the first {LEADING} rows" if len(frame) > LEADING else ""
+            caption = f"Fits of two coefficients at a time, {one.label}, TeV⁻²{first}"
+            tables[stem] = (caption, frame.head(LEADING))
+    if drawings or tables:
         yield Section(
-            "plane", "Two coefficients", LEADS["plane"], drawings=drawings, whole=tables,
+            "plane", "Two coefficients", LEADS["plane"], tables, drawings, whole, interactive=bool(drawings),
         )  # fmt: skip
 
 

@@ -45,6 +45,15 @@ def _check(name: str, verdict: str, sentence: str) -> str:
     return f'<li><span class="badge {kind}">{text(verdict)}</span> <b>{text(name)}</b>: {text(sentence)}</li>'
 
 
+def failures(found: Sequence[Found]) -> str:
+    """Return a paragraph for every fit of all coefficients that failed, with its messages, as HTML."""
+    return "".join(
+        f'<p class="failure"><b>{text(one.label)} failed.</b> {text("; ".join(one.result.messages))}</p>'
+        for one in found
+        if one.result is not None and not one.result.valid
+    )
+
+
 def provenance(found: Sequence[Found]) -> str:
     """Return where every result comes from, as HTML: folder, versions, settings, data, runcard."""
     blocks = []

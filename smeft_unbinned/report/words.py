@@ -11,7 +11,7 @@ from ..fit import FitResult
 from ..statistics import Goodness
 from ..statistics.fisher import CONSTRAINTS
 from ..statistics.goodness import TOTAL
-from .found import ALONE, Found
+from .found import ALONE, PAIRED, Found
 from .recomputed import Recomputed
 
 FALLBACK = (0.68, 0.95)
@@ -59,17 +59,18 @@ def summary(found: Found, again: Recomputed) -> list[str]:
     """Return sentences about a folder, the most important first."""
     result = found.result
     if result is None:
-        return [] if not found.alone else [_alone(found)]
+        return _partial(found)
     if not result.valid:
         return [
             _opening(result, again),
             "It did not converge: none of its numbers is shown, and none may be used.",
+            *_partial(found),
         ]
     sentences = [_opening(result, again) + " It converged."]
     if again.best is not None:
         sentences.append(_agreement(again.best, again.sm))
     sentences += [*_intervals(result), *_correlations(result), *_minima(result)]
-    return sentences + ([_alone(found)] if found.alone else [])
+    return sentences + _partial(found)
 
 
 def _opening(result: FitResult, again: Recomputed) -> str:
@@ -84,10 +85,19 @@ def _opening(result: FitResult, again: Recomputed) -> str:
     return f"A fit of {counted(len(result.operators), 'coefficient')}{more}{given}, method {result.method}."
 
 
-def _alone(found: Found) -> str:
-    bad = [name for name, result in found.alone.items() if not result.valid]
-    text = f"{counted(len(found.alone), 'coefficient')} fitted {ALONE}, the others at zero."
-    return text + (f" These fits failed: {listed(bad)}." if bad else "")
+def _partial(found: Found) -> list[str]:
+    """Return sentences about fits of one coefficient, and of two, at a time."""
+    sentences = []
+    pairs = {", ".join(pair): result for pair, result in found.pairs.items()}
+    for noun, of, how, fits in (
+        ("coefficient", "", ALONE, found.alone),
+        ("pair", " of coefficients", PAIRED, pairs),
+    ):
+        if fits:
+            bad = [name for name, result in fits.items() if not result.valid]
+            told = f" These fits failed: {listed(bad)}." if bad else ""
+            sentences.append(f"{counted(len(fits), noun)}{of} fitted {how}, the others at zero.{told}")
+    return sentences
 
 
 def _agreement(best: Goodness, sm: Goodness | None) -> str:

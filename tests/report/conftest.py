@@ -30,7 +30,7 @@ def _fluctuated(target: Path) -> None:
         (target / path.name).write_text(yaml.safe_dump(table))
 
 
-def _fit(folder: Path, name: str, operators: tuple[str, ...], *options: str) -> Path:
+def _fit(folder: Path, name: str, operators: tuple[str, ...], *options: str, quadratic: bool = False) -> Path:
     data, theory = folder / "commondata", Path(theory_tables.__file__).parent / "theory"
     if not data.exists():
         _fluctuated(data)
@@ -39,7 +39,7 @@ def _fit(folder: Path, name: str, operators: tuple[str, ...], *options: str) -> 
         "data_path": str(data),
         "theory_path": str(theory),
         "basis": "warsaw",
-        "use_quad": False,
+        "use_quad": quadratic,
         "datasets": [{"name": "ZH_13TeV_STXS"}, {"name": "ZH_14TeV_STXS"}],
         "coefficients": {operator: {"min": -2.0, "max": 2.0} for operator in operators},
     }
@@ -64,6 +64,13 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         done = CliRunner().invoke(main, command)
         assert done.exit_code == 0, (done.output, done.exception)
     return {"two": two, "three": three}
+
+
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with fits of two of three coefficients at a time, with quadratic terms, and no other fit."""
+    root = tmp_path_factory.mktemp("paired")
+    return _fit(root, "pairs", ("cHW", "cHq3", "cHu"), "--pairwise", quadratic=True)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +102,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def circle(radius: float) -> dict[str, list[float]]:
+    """The points of a closed curve around the SM, by coefficient."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 41)
+    return {"cHW": list(radius * np.cos(angle)), "cHq3": list(radius * np.sin(angle))}
+
+
 def _comparison() -> dict[str, object]:
-    """A comparison of two versions, and of a scheme with two numbers of bins."""
+    """A comparison of three versions, one of them with two numbers of bins, the finer one without contour."""
     versions, ratios = ["exact", "2 bins", "4 bins"], [1.0, 1.5, 1.2]
     same = {"fit": ["one at a time"] * 3, "terms": ["linear"] * 3, "global": [False] * 3, "version": versions}
     gains = {
@@ -104,14 +117,28 @@ def _comparison() -> dict[str, object]:
         "width_error": [0.0, 0.02, 0.01], "fisher_ratio": [r**-2 for r in ratios],
         "determinant_ratio": [r**-2 for r in ratios], "equivalent_luminosity": [300.0 / r**2 for r in ratios],
     }  # fmt: skip
-    intervals = {
-        **same, "operator": ["cHW"] * 3, "level": [0.95] * 3, "piece": [0] * 3,
+    intervals: dict[str, list[object]] = {
+        **{k: list(v) for k, v in same.items()}, "operator": ["cHW"] * 3, "level": [0.95] * 3,
+        "piece": [0] * 3,
         "lower": [-r / 2 for r in ratios], "upper": [r / 2 for r in ratios], "note": [""] * 3,
     }  # fmt: skip
+    for column in intervals.values():
+        column.append(column[-1])
+    intervals["version"][-1] = HOSTILE
+    curves = [
+        (v, t, r)
+        for t in ("linear", "quadratic")
+        for v, r in (("exact", 1.0), ("2 bins", 1.5), (HOSTILE, 99.0))
+    ]
+    points = pd.concat(
+        pd.DataFrame({"version": v, "terms": t, "global": False, "level": 0.95, "curve": 0, **circle(r)})
+        for v, t, r in curves
+    )
     return {
         "kind": "comparison", "format": 1, "about": {"reference": "exact", "luminosity": 300.0},
         "families": {"exact": "", "2 bins": "equal", "4 bins": "equal"}, "binning": {},
-        "intervals": intervals, "gains": gains, "networks": {}, "contours": [],
+        "intervals": intervals, "gains": gains, "networks": {},
+        "contours": [{"pair": ["cHW", "cHq3"], "points": points.to_dict("list")}],
     }  # fmt: skip
 
 

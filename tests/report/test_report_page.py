@@ -86,6 +86,13 @@ def test_a_failed_fit_shows_messages_and_no_numbers(page: tuple[Page, Path], fai
     assert ("article", {"class": "card failed"}) in page[0].tags
 
 
+def test_where_no_fit_converged_there_is_no_figure(failed: Path, tmp_path: Path) -> None:
+    page = read(report([failed], tmp_path / "page.html"))
+    assert not [own for tag, own in page.tags if tag == "figure" and own.get("data-chart") == "intervals"]
+    assert "No fit converged: there is nothing to draw." in page.words
+    assert page.words.count("the search did not converge") == 2  # in the overview and with the intervals
+
+
 def test_chi2_and_fisher_information_are_computed_anew(page: tuple[Page, Path], fits: Fits) -> None:
     result = FitResult.load(fits["two"] / "fit_result.json")
     (dataset,) = Runcard.load(fits["two"] / "two.yaml").load_datasets()
@@ -155,7 +162,7 @@ def test_training_diagnostics_and_comparison(page: tuple[Page, Path]) -> None:
     assert verdicts[-2:] == ["badge pass", "badge fail"]
     (entry,) = page[0].data["comparison"]
     assert [(r["label"], r["x"]) for r in entry["rows"]] == [("exact", 1.0), ("2 bins", 1.5), ("4 bins", 1.2)]
-    assert entry["curves"] == [{"label": "equal", "x": [2.0, 4.0], "y": [1.5, 1.2]}]
+    assert entry["curves"] == [{"label": "equal", "kind": 1, "x": [2.0, 4.0], "y": [1.5, 1.2]}]
 
 
 def test_nothing_of_a_file_becomes_markup(page: tuple[Page, Path]) -> None:
@@ -208,6 +215,7 @@ def test_every_figure_is_written_twice(
     assert wanted <= {p.stem for p in papers}
     assert any(p.stem.startswith("training_") for p in papers)
     assert any(p.stem.startswith("saturation_") for p in papers)
+    assert any(p.stem.startswith("compared_cHW_cHq3_") for p in papers)
     hrefs = [str(a["href"]) for tag, a in read(path).tags if tag == "a"]
     assert all(f"page_files/{p.name}" in hrefs for p in (*pictures, *papers))
 
@@ -222,7 +230,7 @@ def test_without_matplotlib_the_page_says_so(
     monkeypatch.setattr(build, "FORMATS", (".png", ".pdf"))
     path = report([fits["two"]], tmp_path / "page.html")
     assert "Figures were not written as files: this step needs the package 'matplotlib'" in read(path).words
-    assert {p.suffix for p in (tmp_path / "page_files").iterdir()} == {".csv"}
+    assert {p.suffix for p in (tmp_path / "page_files").iterdir()} == {".csv", ".json"}
 
 
 @pytest.mark.parametrize(

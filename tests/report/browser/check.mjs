@@ -1,14 +1,16 @@
-// Opens a report in headless Chromium: node check.mjs CHROMIUM PAGE FOLDER [load] prints what was found as JSON.
-// Screenshots go to FOLDER; with `load` the page is opened and no more. What is right is decided by the caller.
+// Opens a report in headless Chromium: node check.mjs MODULES CHROMIUM PAGE FOLDER [load] prints what was found
+// as JSON. MODULES is the folder that `install` prints. Screenshots go to FOLDER; with `load` the page is opened
+// and no more. What is right is decided by the caller.
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
 
-const [executablePath, pagePath, folder, only] = process.argv.slice(2);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const [modules, executablePath, pagePath, folder, only] = process.argv.slice(2);
+const require = createRequire(join(modules, "package.json"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const found = { errors: [], requests: [], paper: [], axe: {}, tips: {} };
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 
@@ -79,7 +81,7 @@ const { page } = await open("light");
 found.charts = await page.locator("figure.chart").evaluateAll(all => all.map(f => f.dataset.chart));
 for (const key of found.charts) {
   const mark = { intervals: "g > g > rect.band", nuisances: "g > g > rect.band", correlations: "g > rect[fill-opacity]", fisher: "g > rect[fill-opacity]",
-    components: "rect.band", chi2: "rect.band", comparison: "rect.band", plane: "circle", profiles: "path.hit", training: "path.hit" }[key];
+    components: "rect.band", chi2: "rect.band", comparison: "rect.band", plane: "circle", profiles: "path.hit", training: "path.hit", compared: "path.hit" }[key];
   if (mark) found.tips[key] = await hover(page, `${chart(key)} svg[role=img] ${mark}`);
 }
 
@@ -123,6 +125,44 @@ if (found.charts.includes("intervals")) {
 if (found.charts.includes("plane") && found.charts.includes("correlations")) {
   await page.locator(`${chart("correlations")} rect[fill-opacity]`).nth(1).click();
   found.plane = await page.locator(`${chart("plane")} select`).evaluateAll(all => all.slice(0, 2).map(x => x.value));
+}
+if (found.charts.includes("plane")) {
+  const selects = page.locator(`${chart("plane")} select`);
+  found.paired = await page.locator(`${chart("plane")} p.tools`).textContent();
+  if (await selects.count() > 2) {
+    await selects.nth(2).selectOption({ index: 1 });
+    found.other_pair = await selects.evaluateAll(all => all.slice(0, 2).map(x => x.value));
+    found.pair_keys = await page.locator(`${chart("plane")} p.tools`).textContent();
+  }
+  await page.locator(chart("plane")).screenshot({ path: join(folder, "plane.png") });
+}
+if (found.charts.includes("compared")) {
+  const at = chart("compared"), svg = page.locator(`${at} svg[role=img]`);
+  const curves = () => page.locator(`${at} path.curve`).count();
+  const boxes = page.locator(`${at} label.key:visible input`), before = await ticks(page, "compared");
+  found.versions = [await curves()];
+  await boxes.last().uncheck();
+  found.versions.push(await curves());
+  for (const name of ["All", "Unbinned", "Binned", "None", "All"]) {
+    await page.locator(`${at} > .tools button`, { hasText: new RegExp(`^${name}$`) }).click();
+    found.versions.push(await curves());
+  }
+  const box = await svg.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 100);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.7, box.y + 300, { steps: 4 });
+  await page.mouse.up();
+  found.compared_zoomed = (await ticks(page, "compared")) !== before;
+  await page.locator(`${at} .plot`).focus();
+  await page.keyboard.press("0");
+  found.compared_reset = (await ticks(page, "compared")) === before;
+  const choice = page.locator(`${at} select`);
+  found.compared_pairs = await choice.locator("option").allTextContents();
+  if (await choice.count()) {
+    await choice.selectOption({ index: 1 });
+    found.compared_second = { curves: await curves(), boxes: await boxes.count(), label: await svg.getAttribute("aria-label"), note: await page.locator(`${at} > .hint`).textContent() };
+  }
+  await page.locator(at).screenshot({ path: join(folder, "compared.png") });
 }
 await page.locator("#theme").click();
 found.theme = await page.evaluate(() => document.documentElement.dataset.theme);
