@@ -20,6 +20,8 @@ FB_PER_PB = 1000.0
 PSEUDO_DATA = ("asimov", "toy")
 ENOUGH = 10
 """Effective simulated events per expected one below which Asimov data come with a note."""
+FAR = 10.0
+"""Ratio of measured to expected events beyond which data come with a note."""
 Ratio = Callable[[pd.DataFrame], QuadraticForm]
 
 
@@ -92,8 +94,13 @@ def export(
         raise InputError(f"the expected yield does not know {', '.join(missing)}, on which the ratios depend")
     source = events.metadata if events is not None else {}
     notes = _notes(weights) if events is not None and pseudo_data == "asimov" else []
+    if events is None:
+        notes = counted(len(features), float(np.sum(expected.dense().constant)))
+    if unfamiliar := getattr(estimator, "unfamiliar", None):
+        notes += unfamiliar(features)
     metadata = {
         **origin(estimator, source, features, luminosity, efficiency, at, seed),
+        "sources": list((observed if isinstance(observed, Events) else Events(features)).sources),
         "data": pseudo_data if events is not None else "observed",
         "notes": [*notes, *negative(ratios, central)],
         "ensemble": {
@@ -218,6 +225,16 @@ def _notes(weights: Array) -> list[str]:
     return [
         f"{effective:.0f} effective simulated events stand for {expected:.0f} expected ones, and their "
         f"fluctuation shifts the fit; take {ENOUGH} times as many, or a lower luminosity"
+    ]
+
+
+def counted(observed: float, expected: float) -> list[str]:
+    """Return what is to be said of a number of measured events far from the one expected at the SM."""
+    if expected / FAR <= observed <= expected * FAR:
+        return []
+    return [
+        f"{observed:.0f} events were measured and {expected:.3g} are expected at the SM; check the "
+        "luminosity (fb^-1), the cross section (pb) and the efficiency"
     ]
 
 

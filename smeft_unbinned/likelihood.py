@@ -11,6 +11,7 @@ from array_api_compat import is_numpy_array
 
 from . import curves
 from .constraints import Constraint, ConstraintTerm, check_bounds, check_constraints
+from .datasets.overlap import Overlaps, check_overlap
 from .datasets.protocol import Dataset, nuisances_of
 from .errors import InputError, NonPositiveRatio, brief, nearest
 from .maps import Evolution, Rows, check_evolution, coefficients_of
@@ -39,6 +40,8 @@ class Likelihood:
         given, None for no constraint. The sum of ((theta - centre)/error)^2 is one more term of -2 log L.
     strict: raise NonPositiveRatio at any point where a ratio is not positive, in place of the penalty of the
         datasets; for numpy points, and at the cost of one more evaluation of the ratios.
+    allow_overlap: groups of names of datasets that may be made of the same events, [("a", "b")]: different
+        selections of one simulated sample, say. Others that are would count them twice, and are refused.
 
     `parameters` are the free coefficients, `operators`, and then the free nuisances, `nuisances`: those of
     all datasets, and one name is one parameter wherever it occurs. A point is a mapping by name or an array
@@ -46,9 +49,9 @@ class Likelihood:
     -2 log L is zero at the SM, where every coefficient and every nuisance, fixed ones included, is zero.
     `linear_rules` is False where a dependent coefficient is no linear function of the free ones, constants
     allowed. `notes` holds what a user should know about how the likelihood was made.
-    Raises InputError for mixed bases, repeated names, operators that no dataset depends on, rules that
-    contradict each other or go in circles, constraints of what is no nuisance, and a name that is an operator
-    here and a nuisance there.
+    Raises InputError for mixed bases, repeated names, the same events in two datasets, operators that no
+    dataset depends on, rules that contradict each other or go in circles, constraints of what is no nuisance,
+    and a name that is an operator here and a nuisance there.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Likelihood:
         constraints: Mapping[str, tuple[float, float] | None] | None = None,
         strict: bool = False,
         evolution: Evolution | None = None,
+        allow_overlap: Overlaps = (),
     ) -> None:
         if hasattr(datasets, "m2logl") or not isinstance(datasets, Iterable):
             raise InputError(
@@ -74,6 +78,8 @@ class Likelihood:
             if not hasattr(d, "m2logl"):
                 raise InputError(f"datasets must hold datasets only, got {brief(d)}; load it first")
         self._check_datasets()
+        check_overlap(self.datasets, allow_overlap)
+        self.allow_overlap = allow_overlap
         self.fixed = {name: finite(name, value) for name, value in (fixed or {}).items()}
         self.evolution = check_evolution(evolution, self.datasets)
         known = tuple(dict.fromkeys(n for d in self.datasets for n in coefficients_of(d, self.evolution)))
@@ -194,6 +200,8 @@ class Likelihood:
             *rules,
             *(n for d in datasets for n in (*coefficients_of(d, self.evolution), *nuisances_of(d))),
         }
+        names = [d.name for d in datasets]
+        overlaps = [[n for n in group if n in names] for group in self.allow_overlap]
         new = Likelihood(
             datasets,
             operators,
@@ -203,6 +211,7 @@ class Likelihood:
             constraints=constraints,
             strict=self.strict,
             evolution=self.evolution,
+            allow_overlap=[group for group in overlaps if len(group) > 1],
         )
         new.fixed, new.notes = dict(self.fixed), self.notes  # with those that rules have used up
         return new

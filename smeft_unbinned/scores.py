@@ -23,7 +23,7 @@ from .datasets import PoissonDataset
 from .datasets.poisson import bin_index, sum_in_bins
 from .errors import InputError, nearest
 from .events import Events
-from .export import FB_PER_PB, PSEUDO_DATA, Ratio, observed_frame, origin
+from .export import FB_PER_PB, PSEUDO_DATA, Ratio, counted, observed_frame, origin
 from .polynomial import Array, QuadraticForm, as_point
 
 Real = NDArray[np.float64]
@@ -122,11 +122,15 @@ def score_histogram(
             )
         if pseudo_data == "toy":
             counts = np.random.default_rng(seed).poisson(counts).astype(float)
+    notes = _notes(index, np.asarray(events.weights), count)
+    if observed is not None:
+        notes += counted(counts.sum(), float(np.sum(yields.constant)))
     source = events.metadata
     metadata = {
         **origin(estimator, source, events.features, luminosity, efficiency, at, seed),
+        "sources": list((events if observed is None else Events(observed_frame(observed))).sources),
         "data": pseudo_data if observed is None else "observed",
-        "notes": _notes(index, np.asarray(events.weights), count),
+        "notes": notes,
         "binning": {
             "kind": "score at the SM, rate included" if points is None else "class probabilities",
             "points": None if points is None else _listed(points),

@@ -87,7 +87,8 @@ def test_events_that_turn_negative_are_counted(make_ratios) -> None:
 
     ratios = Polynomial(["cHW"], [[1, 1, 0], [1, -1, 0], [1, 0, 1]])
     d = UnbinnedDataset("a", ratios, Polynomial(["cHW"], [3.0, 0, 1]), np.array([1.0, 1.0, 1.0]))
-    likelihood = Likelihood([d, UnbinnedDataset("b", ratios, ratios.sum(), np.array([0.0, 1.0, 1.0]))])
+    other = UnbinnedDataset("b", ratios, ratios.sum(), np.array([0.0, 1.0, 1.0]))
+    likelihood = Likelihood([d, other], allow_overlap=[("a", "b")])
     assert [likelihood.non_positive([c]) for c in (0.0, -2.0, 2.0)] == [0, 1, 2]
 
 

@@ -23,6 +23,7 @@ from cobaya.tools import str_to_list
 
 from smeft_unbinned import __version__
 from smeft_unbinned.datasets import load_dataset
+from smeft_unbinned.datasets.overlap import check_overlap
 from smeft_unbinned.errors import InputError, brief, nearest
 from smeft_unbinned.fitters import Term
 from smeft_unbinned.fitters.evolution import evolution
@@ -56,6 +57,10 @@ class Unbinned(Likelihood):  # type: ignore[misc]
     """A block `rge` as in SMEFiT's runcards; with it the parameters run to the scale of the dataset."""
     coefficients: list[str] | None = None
     """Names that have to be there, also as derived parameters of a theory; default those of `params`."""
+
+    allow_overlap: list[list[str]] | None = None
+    """Groups of names of datasets of the input file that may be made of the same events; one entry of it is
+    enough for all."""
 
     def initialize(self) -> None:
         """Load the dataset and find the names that can be parameters."""
@@ -101,6 +106,14 @@ class Unbinned(Likelihood):  # type: ignore[misc]
                     f"{', '.join(self._own)}; give one a prior, and name the basis of the parameters"
                 )
         self._term.log(self.log)
+
+    def initialize_with_provider(self, provider: Any) -> None:
+        """Refuse another dataset of the same events, now that all likelihoods of the fit are there."""
+        super().initialize_with_provider(provider)
+        parts = [x for x in provider.model.likelihood.values() if isinstance(x, Unbinned)]
+        allowed = [group for x in parts for group in x.allow_overlap or ()]
+        with _logged(self.log):
+            check_overlap([x._term for x in parts], allowed)
 
     def get_version(self) -> str:
         """Return the version of this package, for the record of the run."""

@@ -17,6 +17,7 @@ from jelli.core.observable_sector import interpolate_rg_evolution
 from rgevolve.tools import get_scales, get_wc_basis, run_and_match
 
 from smeft_unbinned.datasets import load_dataset
+from smeft_unbinned.datasets.overlap import Overlaps, check_overlap
 from smeft_unbinned.errors import InputError, brief
 from smeft_unbinned.fitters import Term
 from smeft_unbinned.polynomial import Array
@@ -36,6 +37,7 @@ class UnbinnedLikelihood(CompiledLikelihood):  # type: ignore[misc]
     compiled: what `GlobalLikelihood.get_compiled_likelihood` returns, or one of these for several datasets.
     file: of the dataset. scale: of the dataset in GeV, default what its file records.
     basis, units: of the coefficients, to be given where jelli has no running for its basis.
+    allow_overlap: groups of names of datasets that may be made of the same events; others are refused.
     The functions that it returns are those of jelli: of values (n,) of `par_list` and their scale in GeV, and
     NaN at scales that the running does not reach.
     Raises InputError for a file, a basis, units and a scale that cannot be used, and for a dataset that none
@@ -50,6 +52,7 @@ class UnbinnedLikelihood(CompiledLikelihood):  # type: ignore[misc]
         scale: float | None = None,
         basis: str | None = None,
         units: str | None = None,
+        allow_overlap: Overlaps = (),
     ) -> None:
         if not isinstance(compiled, CompiledLikelihood):
             raise InputError(
@@ -69,6 +72,9 @@ class UnbinnedLikelihood(CompiledLikelihood):  # type: ignore[misc]
                 f"on {', '.join(known.names)}; leave the dataset out"
             )
         self.term = Term(dataset, names, basis=basis, units=units, scale=scale)
+        self.terms = (*getattr(compiled, "terms", ()), self.term)
+        self.allow_overlap = (*getattr(compiled, "allow_overlap", ()), *allow_overlap)
+        check_overlap(self.terms, self.allow_overlap)
         self.term.log()
         m2logl, others = self.term.m2logl, compiled._negative_log_likelihood_function
         scales = np.append(scales, np.nan)  # what jelli's interpolation wants above the last

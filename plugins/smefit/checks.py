@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from smeft_unbinned import yamlfile
+from smeft_unbinned.datasets import load_dataset
+from smeft_unbinned.datasets.overlap import check_overlap
 from smeft_unbinned.errors import InputError
 from smeft_unbinned.polynomial import Array
 
-_MAX_BYTES = 4 * 2**20
 _DOUBLE = (
     "-2 log L of an unbinned dataset needs double precision: run `smefit NS` without --float32, or in Python "
     "call jax.config.update('jax_enable_x64', True) before SMEFiT loads anything"
@@ -55,13 +56,42 @@ def refuse_rotated(names: Sequence[str], argv: Sequence[str]) -> None:
 
 
 def _rotates(path: Path) -> bool:
-    if path.suffix not in (".yaml", ".yml") or not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        return False
+    return bool(_card(path).get("rot_to_fit_basis"))
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Return the content of a card, nothing for any other file."""
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return {}
     try:
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return False
-    return isinstance(card, dict) and bool(card.get("rot_to_fit_basis"))
+        card = yamlfile.read(path, "card")
+    except InputError:
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def refuse_overlap(argv: Sequence[str]) -> None:
+    """Raise InputError where the external chi2 of a card on the command line count the same events twice."""
+    for path in argv[1:]:
+        check_card(_card(Path(path)))
+
+
+def check_card(card: Mapping[str, Any]) -> None:
+    """Raise InputError where the external chi2 of a card count the same events twice.
+
+    `allow_overlap`, a key of ours that SMEFiT does not look at, lists groups of names that may. Files that
+    are not there are left to whoever reads them.
+    """
+    entries = card.get("external_chi2") or {}
+    files = {
+        str(name): Path(entry["file"])
+        for name, entry in entries.items()
+        if isinstance(entry, Mapping) and "plugins.smefit" in str(entry.get("path")) and entry.get("file")
+    }
+    datasets = {name: load_dataset(file) for name, file in files.items() if file.is_file()}
+    for name, dataset in datasets.items():
+        dataset.name = name
+    check_overlap(datasets.values(), card.get("allow_overlap") or ())
 
 
 def refuse_unresolved(coefficients: Any) -> None:

@@ -69,6 +69,7 @@ class UnbinnedChi2:
         checks.refuse_single_precision()
         checks.refuse_rotated(names, sys.argv)
         checks.refuse_unresolved(coefficients)
+        checks.refuse_overlap(sys.argv)
         self.term = Term(
             file,
             names,

@@ -15,6 +15,7 @@ from flavio.classes import Observable
 from flavio.statistics.likelihood import Likelihood
 from smelli.classes import GlobalLikelihoodPoint as SmelliPoint
 
+from smeft_unbinned.datasets.overlap import Overlaps, check_overlap
 from smeft_unbinned.errors import InputError, brief
 
 from ..flavio import UnbinnedPrediction
@@ -29,11 +30,14 @@ class GlobalLikelihood(smelli.GlobalLikelihood):  # type: ignore[misc]
     """smelli's global likelihood, and datasets that `plugins.flavio.add_unbinned` added to flavio.
 
     unbinned: names that it returned. They take part whatever `include_likelihoods` says.
+    allow_overlap: groups of names of the datasets that may be made of the same events; others are refused.
     All other arguments are those of smelli. Raises InputError for another name, for coefficients of another
     theory than SMEFT, and for a FastLikelihood with such a dataset, of which smelli would make a Gaussian.
     """
 
-    def __init__(self, *args: Any, unbinned: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, unbinned: Sequence[str] = (), allow_overlap: Overlaps = (), **kwargs: Any
+    ) -> None:
         self._unbinned = (unbinned,) if isinstance(unbinned, str) else tuple(unbinned)
         for name in self._unbinned:
             if not _is_unbinned(name):
@@ -41,6 +45,7 @@ class GlobalLikelihood(smelli.GlobalLikelihood):  # type: ignore[misc]
                     f"unbinned: {brief(name)} is no dataset that was added to flavio; give the names that "
                     "plugins.flavio.add_unbinned returns"
                 )
+        check_overlap([Observable[name].prediction.function.term for name in self._unbinned], allow_overlap)
         super().__init__(*args, **kwargs)
 
     def _load_likelihoods(self, *args: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from zfit.loss import SimpleLoss
 
 from smeft_unbinned.constraints import check_bounds
 from smeft_unbinned.datasets import load_dataset
+from smeft_unbinned.datasets.overlap import Overlaps, check_overlap
 from smeft_unbinned.errors import InputError, brief, nearest
 from smeft_unbinned.fitters import Term
 from smeft_unbinned.fitters.evolution import evolution
@@ -49,10 +50,12 @@ class SummedLoss(SimpleLoss):  # type: ignore[misc]
     """The sum of losses, with the derivatives of each; parameters may be shared.
 
     losses: of zfit, among them its PDFs' -log L. One with another errordef is scaled, as zfit does it.
-    Raises InputError for something else than a loss, and for different parameters of one name.
+    allow_overlap: groups of names of datasets that may be made of the same events.
+    Raises InputError for something else than a loss, for different parameters of one name, and for other
+    datasets of the same events.
     """
 
-    def __init__(self, *losses: zfit.loss.BaseLoss) -> None:
+    def __init__(self, *losses: zfit.loss.BaseLoss, allow_overlap: Overlaps = ()) -> None:
         for loss in losses:
             if not isinstance(loss, zfit.loss.BaseLoss):
                 raise InputError(f"expected a loss of zfit, got {brief(loss)}")
@@ -60,6 +63,12 @@ class SummedLoss(SimpleLoss):  # type: ignore[misc]
         together = list(dict.fromkeys(p for some in own for p in some))
         if len({p.name for p in together}) < len(together):
             raise InputError("losses have different parameters of one name; make both with the same objects")
+        self.terms = tuple(term for x in losses for term in getattr(x, "terms", ()))
+        self.allow_overlap = (
+            *(group for x in losses for group in getattr(x, "allow_overlap", ())),
+            *allow_overlap,
+        )
+        check_overlap(self.terms, self.allow_overlap)
         factors = [ERRORDEF / loss.errordef for loss in losses]
 
         def value(_: Any) -> float:
@@ -125,6 +134,7 @@ class UnbinnedLoss(SimpleLoss):  # type: ignore[misc]
             evolve=evolution(rge, names, dataset.name, _log),
             remedy="give the argument scale, in GeV, or export it with metadata['scale']",
         )
+        self.terms = (self.term,)
         idle = [name for name in names if name not in self.term.used] if rge is None else []
         if idle or not self.term.used:
             known = Term(dataset, basis=basis).names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -101,7 +102,7 @@ def _search(path: Folders, kind: str) -> dict[str, list[Path]]:
     suffix = ".yaml" if kind == "commondata" else ".json"
     found: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(p.resolve() for p in folders):
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # False, not an error, for an impossible name
             raise InputError(f"no such folder: {folder}; give data_path and theory_path")
         for file in folder.iterdir():
             if file.suffix == suffix:

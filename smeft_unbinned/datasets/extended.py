@@ -116,7 +116,7 @@ class ExtendedTerm:
         constant = np.zeros(n)
         unit = True
         for i, component in enumerate(self._components):
-            finite, own = _scan(component.ratios)
+            finite, own = scan(component.ratios)
             self._check_finite("ratios" if i == 0 else f"ratios of background {i}", ~finite)
             constant += own
             unit = unit and (i > 0 or bool(np.all(own == 1.0)))
@@ -209,6 +209,7 @@ class ExtendedTerm:
             step = blocks.length(8, 8 * points * (len(self.parameters) + 2), 1)
         for start in range(0, max(len(self), 1), step):
             part = slice(start, start + step)
+            blocks.unchanged(self.weights)
             yield [t.part(part) for t in terms], convert(xp, self.weights[part], c.dtype)
 
     def _count(self, xp: Any, r: Array) -> None:
@@ -317,7 +318,7 @@ def _flat(c: Array) -> np.ndarray:
     return np.concatenate([np.ones((count, 1)), np.asarray(c, dtype=float).reshape(count, n)], axis=1)
 
 
-def _scan(form: QuadraticForm) -> tuple[np.ndarray, np.ndarray]:
+def scan(form: QuadraticForm) -> tuple[np.ndarray, np.ndarray]:
     """Return of each entry whether it is finite, (N,), and its value at the SM, (N,), read block by block."""
     array = form.factors if isinstance(form, SumOfSquares) else form.dense().coefficients
     finite, constant = np.ones(len(array), dtype=bool), np.ones(len(array))

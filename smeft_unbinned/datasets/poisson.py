@@ -14,8 +14,10 @@ from .. import storage
 from ..errors import InputError, nearest
 from ..events import Events
 from ..events.nuisance import Nuisances
+from ..inputfile import fitting
 from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Point, Polynomial, QuadraticForm
+from . import unbinned_file
 from .extended import ExtendedTerm, check_form
 from .resampling import relative_rates
 
@@ -139,17 +141,18 @@ class PoissonDataset(ExtendedTerm):
         arrays, head = storage.read(path, KIND)
         if head.get("units") != UNITS:
             raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
-        names, response = tuple(head.get("nuisances", ())), None
-        if names:
-            response = Nuisances(names, arrays["response.linear"], arrays["response.quadratic"])
-        return cls(
-            head["name"],
-            Polynomial(head["operators"], arrays["yields"]),
-            arrays["counts"],
-            basis=head["basis"],
-            response=response,
-            metadata={**head["metadata"], "checksums": head["checksums"]},
-        )
+        with fitting(path, KIND):
+            names, response = tuple(head.get("nuisances", ())), None
+            if names:
+                response = Nuisances(names, arrays["response.linear"], arrays["response.quadratic"])
+            return cls(
+                head["name"],
+                Polynomial(head["operators"], arrays["yields"]),
+                arrays["counts"],
+                basis=head["basis"],
+                response=response,
+                metadata=unbinned_file.metadata_of(head),
+            )
 
 
 def without_events(term: ExtendedTerm) -> PoissonDataset:
@@ -222,7 +225,10 @@ def histogram(
         raise InputError(f"none of the {len(events)} events lies inside the edges of {', '.join(edges)}")
     filled, index = np.unique(cells[inside], return_inverse=True)
     cells[inside] = index
-    metadata = {"edges": {feature: [float(x) for x in values] for feature, values in edges.items()}}
+    metadata = {
+        "edges": {feature: [float(x) for x in values] for feature, values in edges.items()},
+        "sources": list(events.sources),
+    }
     return PoissonDataset(
         name,
         sum_in_bins(events, cells, filled.size, scale),

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from ..errors import InputError, nearest
+from ..inputfile import check_regular
 
 Vector: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -23,6 +24,18 @@ _MERGE_KEY = re.compile(r"<<\s*:")
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?")
 """A number that every reader of YAML 1.1 takes as one; the full rules are slow to match."""
 _NUMBERS = {int, float}
+_INVALID = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    yaml.YAMLError,
+)
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*:[0-9]")
+"""A number in base 60 as YAML 1.1 has them; the time to read a long one grows with its square."""
+_LONG = 100
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -31,6 +44,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0] and _DECIMAL.fullmatch(value):
             return "tag:yaml.org,2002:float"
+        if kind is yaml.ScalarNode and implicit[0] and len(value) > _LONG and _BASE_60.match(value):
+            return "tag:yaml.org,2002:str"
         return super().resolve(kind, value, implicit)
 
 
@@ -134,12 +149,12 @@ def _open(path: Path, parse: Callable[[str], Any]) -> Record:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(f"{path} has {size} bytes, more than the {MAX_BYTES} that are read; split it")
-        return Record(path, parse(path.read_text(encoding="utf-8")))
+        return Record(path, parse(check_regular(path, "file").read_text(encoding="utf-8")))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
+    except _INVALID as error:
         raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}") from error
 
 

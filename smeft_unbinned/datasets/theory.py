@@ -93,7 +93,7 @@ def read_theory(path: Path, name: str, n: int, order: str, covariance: str | Non
     orders = [str(k) for k, v in record.fields.items() if isinstance(v, Mapping)]
     if order not in orders:
         raise InputError(
-            f"{path}: dataset {name} has no order {order!r}; the file has {', '.join(orders) or 'none'}."
+            f"{path}: dataset {name} has no order {order!r}; the file has {', '.join(orders[:20]) or 'none'}."
             + nearest(order, orders)
         )
     block = Record(path, record.fields[order], f"{order}/")

@@ -12,10 +12,11 @@ from numpy.typing import DTypeLike
 from .. import storage
 from ..errors import InputError
 from ..events.nuisance import Nuisances
+from ..inputfile import fitting
 from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Point, Polynomial, QuadraticForm, SumOfSquares, as_point
 from . import unbinned_file
-from .extended import ExtendedTerm, log_ratio
+from .extended import ExtendedTerm, log_ratio, scan
 from .poisson import PoissonDataset, without_events
 from .rates import Component
 from .resampling import Source, relative_rates
@@ -83,6 +84,8 @@ class UnbinnedDataset(ExtendedTerm):
                 f"dataset {name!r}: spread has shape {self.spread.shape}, expected that of the packed "
                 f"ratios, {(len(self), self._packed)}"
             )
+        if self.spread is not None and not np.all(np.isfinite(self.spread)):
+            raise InputError(f"dataset {name!r}: spread not finite in some entries; make it anew")
         self.replicas = replicas
         if replicas is not None and (
             len(replicas.batch_shape) != 2
@@ -93,6 +96,9 @@ class UnbinnedDataset(ExtendedTerm):
                 f"dataset {name!r}: replicas need the operators of the ratios and batch (M, {len(self)}), "
                 f"got ({', '.join(replicas.operators)}) and {replicas.batch_shape}"
             )
+        members = () if replicas is None else [replicas[m] for m in range(replicas.batch_shape[0])]
+        if not all(scan(member)[0].all() for member in members):
+            raise InputError(f"dataset {name!r}: replicas not finite in some entries; make it anew")
         self.metadata: dict[str, Any] = dict(metadata or {})
 
     @property
@@ -324,4 +330,5 @@ class UnbinnedDataset(ExtendedTerm):
         arrays, head = storage.read(path, KIND, mapped=True)
         if head.get("units") != UNITS:
             raise InputError(f"{path} has coefficients in {head.get('units')}, not {UNITS}; convert it first")
-        return cls(**unbinned_file.unpack(arrays, head))
+        with fitting(path, KIND):
+            return cls(**unbinned_file.unpack(arrays, head))

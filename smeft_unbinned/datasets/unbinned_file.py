@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,17 @@ def unpack(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> dict[st
         "backgrounds": backgrounds,
         "spread": arrays.get("spread"),
         "replicas": _form(arrays, "replicas.", names) if has_replicas else None,
-        "metadata": {**head["metadata"], "checksums": head["checksums"]},
+        "metadata": metadata_of(head),
     }
+
+
+def metadata_of(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a file; ValueError where the numbers in them that fits use are none."""
+    metadata = dict(head["metadata"])
+    numbers = [*dict(metadata.get("at", {})).values(), metadata.get("scale") or 1.0]
+    if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in numbers) or numbers[-1] < 0:
+        raise ValueError("at and scale in the metadata must be finite numbers")
+    return {**metadata, "checksums": head["checksums"]}
 
 
 def _put_form(arrays: Arrays, prefix: str, form: QuadraticForm) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..constraints import ConstraintTerm
 from ..errors import InputError, require
+from ..inputfile import fitting, read_json
 from ..likelihood import Likelihood
 from ..storage import make_folder, write_text
 from . import nested_run
@@ -146,9 +147,10 @@ def _plan(
         focus, reason, messages = found.coordinates()
         record = None if focus is None else focus.record()
         write_text(file, json.dumps({"focus": record, "reason": reason, "messages": list(messages)}))
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    focus = None if kept["focus"] is None else Focus.read(prior, kept["focus"])
-    return _Plan(prior, focus, kept["reason"], tuple(kept["messages"]), folder, None)
+    kept = read_json(file, "record of coordinates")
+    with fitting(file, "record of coordinates"):
+        focus = None if kept["focus"] is None else Focus.read(prior, kept["focus"])
+        return _Plan(prior, focus, kept["reason"], tuple(kept["messages"]), folder, None)
 
 
 def _log_likelihood(likelihood: Likelihood, plan: _Plan) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
+from ..locks import lock
 
 _TYPE = np.dtype("<f8")
 
@@ -21,7 +22,7 @@ class PointFile:
 
     path: of the file, made if there is none. columns: numbers per point: the threshold above which it was
         drawn, its log-likelihood, and others. Attributes and methods are those that UltraNest asks for.
-    Raises InputError for a file that cannot be written.
+    Raises InputError for a file that cannot be written, or that another run is writing.
     """
 
     def __init__(self, path: str | os.PathLike[str], columns: int) -> None:
@@ -30,6 +31,13 @@ class PointFile:
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+        self._path = path
+        if not lock(self._file.fileno()):
+            self._file.close()
+            raise InputError(
+                f"another run with the same settings is writing to {path}; wait until it is done, or choose "
+                "another folder"
+            )
         size = os.fstat(self._file.fileno()).st_size
         row = self._width * _TYPE.itemsize
         self._file.truncate(size - size % row)
@@ -62,8 +70,18 @@ class PointFile:
         return int(found[0]), self._rows[found[0]]
 
     def add(self, row: Sequence[float], calls: int) -> int:
-        """Append a row, with the likelihood calls made so far; return its number."""
-        self._file.write(np.array([*row, calls], dtype=_TYPE).tobytes())
+        """Append a row, with the likelihood calls made so far; return its number.
+
+        Raises InputError where the disk is full; a part of the row is cut off when the file is opened again.
+        """
+        data = memoryview(np.array([*row, calls], dtype=_TYPE).tobytes())
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self._path}: {error.strerror}; make room, and the same run goes on"
+            ) from error
         self.ncalls = calls
         self.nrows += 1
         return self.nrows - 1

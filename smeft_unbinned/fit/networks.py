@@ -142,6 +142,7 @@ class ReplicaLikelihood:
             dependent=whole.dependent,
             constraints=whole.constraints,
             evolution=whole.evolution,
+            allow_overlap=whole.allow_overlap,
         )
 
     def _all(self, p: Array) -> tuple[Likelihood, Floats]:

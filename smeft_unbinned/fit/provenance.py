@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -37,7 +37,22 @@ def caveats(likelihood: Likelihood) -> list[str]:
             found.append(
                 f"{d.name}: {', '.join(lost)} set to zero, basis {d.basis!r} has no such coefficient"
             )
-    return found
+        if isinstance(d, GaussianDataset) and _is_correlation(d.covariance):
+            found.append(f"{d.name}: its covariance has only ones on the diagonal, as correlations have")
+    return [*found, *_mixed(likelihood.datasets)]
+
+
+def _is_correlation(covariance: np.ndarray) -> bool:
+    """Whether a matrix (n, n) looks like one of correlations: units rarely make every variance 1."""
+    return bool(np.all(np.diag(covariance) == 1.0) and np.any(covariance != np.eye(len(covariance))))
+
+
+def _mixed(datasets: Sequence[Dataset]) -> list[str]:
+    """Return what to say of exported datasets of which some hold real events and some pseudo-data."""
+    kinds = {d.name: data for d in datasets if (data := getattr(d, "metadata", {}).get("data"))}
+    real = [name for name, data in kinds.items() if data == "observed"]
+    made = [f"{name} ({data})" for name, data in kinds.items() if data != "observed"]
+    return [f"observed data, {', '.join(real)}, and pseudo-data, {', '.join(made)}"] if real and made else []
 
 
 def nuisances_in(likelihood: Likelihood) -> tuple[str, ...]:

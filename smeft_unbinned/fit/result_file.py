@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from ..inputfile import fitting, read_json
 from ..storage import write_text
 from .result import FitResult
 
@@ -50,12 +50,7 @@ def write(result: FitResult, path: str | os.PathLike[str]) -> None:
 
 def read(path: str | os.PathLike[str]) -> FitResult:
     """Read a file written by `write`; raise InputError when it is missing or not one."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"no such fit result: {path}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable fit result: {error}") from error
+    content = read_json(path, "fit result")
     if not isinstance(content, dict) or content.get("kind") != "fit result":
         raise InputError(f"{path} is not a fit result of this package; check the path")
     if content.get("format") != FORMAT:
@@ -63,10 +58,8 @@ def read(path: str | os.PathLike[str]) -> FitResult:
             f"{path} has format version {content.get('format')}, this package reads {FORMAT}; "
             "update smeft-unbinned"
         )
-    try:
+    with fitting(path, "fit result"):
         return _from(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged: {error!r}; make it anew") from error
 
 
 def _from(content: dict[str, Any]) -> FitResult:
@@ -79,16 +72,24 @@ def _from(content: dict[str, Any]) -> FitResult:
         method = rows.pop("method")
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"], dtype=float)
         frame.attrs["method"] = method
+        if missing := [n for n in names if n not in frame.index]:
+            raise ValueError(f"no intervals of {', '.join(missing)} at level {level}")
         intervals[float(level)] = frame
+    best = {n: float("nan" if x is None else x) for n, x in content["best"].items()}
+    if missing := [n for n in names if n not in best]:
+        raise ValueError(f"no best value of {', '.join(missing)}")
     samples, minima = content["samples"], content.get("minima")
+    samples = None if samples is None else pd.DataFrame(samples, dtype=float)
+    if samples is not None and (missing := [n for n in names if n not in samples]):
+        raise ValueError(f"no samples of {', '.join(missing)}")
     return FitResult(
         method=content["method"],
-        best=dict(content["best"]),
+        best=best,
         covariance=pd.DataFrame(content["covariance"], index=names, columns=names, dtype=float),
         m2logl=content["m2logl"],
         valid=content["valid"],
         messages=tuple(content["messages"]),
-        samples=None if samples is None else pd.DataFrame(samples),
+        samples=samples,
         logz=content["logz"],
         logz_error=content["logz_error"],
         stored_intervals=intervals,

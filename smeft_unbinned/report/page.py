@@ -44,7 +44,8 @@ def page(
     page. messages: what the reader should know about the report itself. The policy in the head allows the
     script and the style sheet of the page by their hashes and nothing else, no network at all.
     """
-    script, style = _asset("page.js"), _asset("page.css")
+    script = f'\n"use strict";\n(() => {{\n{_asset("charts.js")}{_asset("page.js")}}})();\n'
+    style = _asset("page.css")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
         "form-action 'none'"
