@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from .engine import blocks
-from .errors import InputError, nearest
+from .errors import InputError, brief
+from .inputfile import check_regular
+from .locks import lock, remove_abandoned
 from .version import __version__
 
 FORMAT = 2
@@ -45,6 +47,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"cannot write {target}: the folder {target.parent} is read-only; choose another")
     if target.is_dir():
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {target}: it is a device or a pipe; give the name of a file")
     return target
 
 
@@ -75,11 +79,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 def write_bytes(path: str | os.PathLike[str], data: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file under a temporary name and rename it, so that `path` is never half-written.
 
-    data: all of it, or the consecutive pieces.
+    data: all of it, or the consecutive pieces. What killed processes have left of the same target is removed.
     """
     target = check_target(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, temporary = _temporary(target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}; choose another folder") from error
     try:
@@ -88,16 +92,27 @@ def write_bytes(path: str | os.PathLike[str], data: bytes | Iterable[bytes | mem
                 stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, target)  # while it is open, and by that locked
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise InputError(f"cannot write {target}: {error.strerror}; nothing was changed") from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _temporary(target: Path) -> tuple[int, str]:
+    """Return number and name of a new file beside the target, locked as long as it is open."""
+    remove_abandoned(target)
+    while True:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        lock(handle, wait=True)
+        if os.fstat(handle).st_nlink:
+            return handle, temporary
+        os.close(handle)  # another process took it for abandoned, before it was locked
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -198,7 +213,7 @@ def _digest(text: str) -> str:
 def _map(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Return the arrays of a safetensors file, read-only, in the mapped file."""
     with open(path, "rb") as stream:
-        source = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        source = blocks.MappedFile.of(stream.fileno(), Path(path).absolute())
     (size,) = struct.unpack("<Q", source[:8])
     names = {code: name for name, code in DTYPES.items()}
     arrays = {}
@@ -219,31 +234,46 @@ def read(
     mapped: leave the arrays in the file, read-only, from where they are fetched as they are needed.
     Raises InputError for a file that is missing, truncated, of another kind, of a later format or altered.
     """
+    check_regular(path, "file", form=f"{kind or 'safetensors'} ")
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             keys = stream.keys()
             arrays = _map(path) if mapped else {name: stream.get_tensor(name) for name in keys}
-    except FileNotFoundError:
-        folder = Path(path).parent
-        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        raise InputError(f"no such file: {path}.{nearest(Path(path).name, names)}") from None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise InputError(
             f"{path} is not a readable {kind or 'safetensors'} file (truncated, or something else): {error}; "
             "check the path or make it anew"
         ) from error
     manifest = _manifest(path, metadata)
     _check(path, kind, arrays, manifest)
+    for source in {id(s): s for a in arrays.values() if (s := blocks.mapping(a)) is not None}.values():
+        assert isinstance(source, blocks.MappedFile)
+        source.intact = partial(_holds, source.path, manifest)
     return _Content(path, arrays), _Content(path, manifest)
+
+
+def _holds(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Return whether a file is sound and has this manifest, checksums of all arrays included."""
+    try:
+        return read(path, None, mapped=True)[1] == manifest
+    except InputError:
+        return False
+
+
+def check_numbers(path: object, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError, naming file and array, for a number that is not finite."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            raise InputError(f"{path} is damaged: {name} holds numbers that are not finite; make it anew")
 
 
 def kind(path: str | os.PathLike[str]) -> object:
     """Return the kind that the header of a file names; None where it has none, which reading then tells."""
     try:
-        with safe_open(path, framework="numpy") as stream:
+        with safe_open(check_regular(path, "file"), framework="numpy") as stream:
             return json.loads(stream.metadata()["manifest"])["kind"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -253,7 +283,7 @@ def _manifest(path: object, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise InputError(f"{path} is damaged: checksum mismatch in the manifest; fetch it again")
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return content if isinstance(content, dict) else {}
 
@@ -262,18 +292,19 @@ def _check(
     path: object, kind: str | None, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
 ) -> None:
     found = manifest.get("kind")
-    if found is None or (kind is not None and found != kind):
+    if not isinstance(found, str) or (kind is not None and found != kind):
         raise InputError(
-            f"{path} holds {found or 'something unknown'!r}, expected "
+            f"{path} holds {brief(found or 'something unknown')}, expected "
             f"{kind or 'a file of this package'!r}; check the path"
         )
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise InputError(
-            f"{path} has format version {manifest.get('format')}, this package reads up to {FORMAT}; "
+            f"{path} has format version {brief(manifest.get('format'))}, this package reads up to {FORMAT}; "
             "update smeft-unbinned"
         )
-    sums = manifest.get("checksums", {})
-    layouts = manifest.get("arrays", {})
+    sums, layouts = manifest.get("checksums", {}), manifest.get("arrays", {})
+    if not isinstance(sums, dict) or not isinstance(layouts, dict):
+        raise InputError(f"{path} is damaged: no checksums of its arrays; fetch it again")
     bad = [
         n
         for n in {*sums, *arrays}

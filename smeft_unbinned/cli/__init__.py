@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from ..errors import InputError
 from ..version import __version__
 from .common import finish, with_common
-from .interrupt import interrupted
+from .interrupt import interrupted, terminable
 
 COMMANDS = (
     "demo", "init", "validate", "generate", "events", "train", "responses", "diagnose", "export", "compress",
@@ -40,13 +41,20 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         problem = None
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except InputError as error:
             problem = str(error)
             raise UserError(problem) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has ended: nothing to tell
+                raise
+            problem = f"the system refused something: {error}; see to it, and call again"
+            raise UserError(problem) from error
         except KeyboardInterrupt as error:
-            problem = "interrupted"
-            raise interrupted(ctx) from error
+            ended = interrupted(ctx, error)
+            problem = ended.message
+            raise ended from error
         finally:
             finish(ctx, problem)
 
@@ -86,5 +94,5 @@ def main() -> None:
     Start with `smeft-unbinned demo`. Coefficients are c/Lambda^2 in TeV^-2 everywhere.
     Every command takes --json, which prints what it tells for scripts, and -v, which logs what happens.
     Exit codes: 0 done; 1 done, and a check failed or a fit did not converge; 2 bad input, one line says what
-    to do; 130 interrupted, what is kept is named.
+    to do; 130 interrupted or 143 terminated, what is kept is named.
     """

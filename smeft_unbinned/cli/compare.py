@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..comparison import LEVELS, Comparison, ComparisonCard, run, wide, width_ratios
 from ..errors import InputError, require
-from ..storage import check_folder
-from .interrupt import keep
+from ..storage import check_folder, make_folder
+from .interrupt import hold, keep
 from .options import note, print_frame, say
 
 
@@ -50,6 +50,7 @@ def command(card: Path, output: Path | None) -> None:
     content = ComparisonCard.load(card)
     folder = check_folder(output or content.folder / content.output)
     keep(folder)
+    hold(make_folder(folder))
     comparison = run(content, folder=folder, progress=True)
     print_gains(comparison)
     for path in comparison.save(folder):

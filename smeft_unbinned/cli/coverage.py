@@ -53,8 +53,8 @@ def command(
         best = {name: result.best[name] for name in result.parameters}
     keep(folder)
     found = coverage(
-        card.likelihood(), assignments(at, "--at") or None, toys, levels, seed, folder, progress=True,
-        reference=best,
+        card.likelihood(), assignments(at, "--at") or None, toys, levels, reference=best, seed=seed,
+        folder=folder, progress=True,
     )  # fmt: skip
     table = found.table.set_index("region")
     print_frame(table, f"coverage in {toys} toys, its 68% interval, probability of one so far off")

@@ -18,6 +18,7 @@ from .options import (
     folder,
     luminosity_option,
     names,
+    note,
     positive,
     say,
     seed_option,
@@ -79,6 +80,8 @@ def command(
         verdict = (f"{check.verdict:>14}  ", COLOURS.get(check.verdict, "dim"))
         line = Text.assemble(verdict, (f"{check.name}: ", "bold"), check.sentence)
         console.print(line, highlight=False, soft_wrap=True)
+    if report.settings["events_of_the_training"]:
+        note("these are the events of the training, which flatter the estimator; take others")
     for path in report.save(output):
         say(path, WRITTEN[path.suffix])
     if strict and report.verdict == "fail":

@@ -136,6 +136,7 @@ def command(
         else:
             ensemble |= {"responses": responses, "groups": chosen["groups"] or GROUPS}
             dataset = export(watched, sample, **common, **point, **ensemble)
+    dataset.metadata["sources"] = list(sample.sources)  # a frame alone does not know its files
     if isinstance(dataset, UnbinnedDataset):
         dataset = finished(dataset, chosen)
     dataset.save(output)

@@ -15,10 +15,11 @@ from ..fit.ranks import agreed, communicator, first
 from ..fit.replicas import network, network_bands
 from ..fit.single import PartialFits, individual, pairwise
 from ..likelihood import Likelihood
+from ..locks import claim
 from ..runcard import Runcard
 from ..storage import check_folder, make_folder, write_text
 from .fit_report import chi2_frames, report, report_partial, save_card
-from .interrupt import keep, told_once
+from .interrupt import hold, keep, told_once
 from .options import SEED, assignments, note, print_frame, say
 
 Levels = tuple[float, ...]
@@ -121,6 +122,7 @@ def command(
             own = card.single_parameter_fits if what == "individual" else card.pairwise_fits
             folder = folder if own else folder / what
             keep(make_folder(folder))
+            agreed(comm, lambda: hold(folder) if main else None)
             run = individual if what == "individual" else pairwise
             found = run(likelihood, method, folder=folder / "fits", **options)
     if not main:
@@ -138,15 +140,13 @@ def _finish(
     levels: Levels,
 ) -> None:  # fmt: skip
     """Write and print the result of all coefficients together, after a fit of the networks if wanted."""
-    make_folder(folder)
-    save(result, folder)
-    save_card(card, runcard, folder)
+    _save(result, card, runcard, make_folder(folder))
     if replicas and result.valid:
         try:
             result = network(likelihood, result)
         except InputError as error:
             raise InputError(f"{error}. The result without the networks is in {folder}") from None
-        save(result, folder)
+        _save(result, card, runcard, folder)
     report(result, levels)
     for title, frame in chi2_frames(likelihood, result.best):
         print_frame(frame, title)
@@ -208,7 +208,9 @@ def _finish_partial(found: PartialFits, kind: str, folder: Path, levels: Levels)
         say(paths[0] if len(paths) == 1 else folder, "the same in SMEFiT's format")
 
 
-def save(result: FitResult, folder: Path) -> None:
-    """Write the result, here and in SMEFiT's format."""
-    result.save(folder / "fit_result.json")
-    result.save_smefit(folder / "fit_results.json")
+def _save(result: FitResult, card: Runcard, runcard: Path, folder: Path) -> None:
+    """Write the result, here and in SMEFiT's format, and its card: all files are of one run."""
+    with claim(folder, wait=True):
+        result.save(folder / "fit_result.json")
+        result.save_smefit(folder / "fit_results.json")
+        save_card(card, runcard, folder)

@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
+from ..catalogue import PROCESSES
 from ..errors import InputError, nearest
 from .options import check_distinct, finite, operators_option, output_file, positive, say, seed_option
 
-PROCESSES = ("ZH", "WH", "ttbar", "toy")
-
 
 @click.command()
-@click.argument("process", type=click.Choice(PROCESSES, case_sensitive=False), default="ZH")
+@click.argument("process", type=click.Choice(list(PROCESSES), case_sensitive=False), default="ZH")
 @click.option("-n", "--events", "count", default=100_000, show_default=True, help="Number of events.")
 @click.option("--energy", default=14_000.0, show_default=True, callback=positive,
               help="Proton-proton energy, GeV.")  # fmt: skip
@@ -39,7 +38,7 @@ def command(
     """Generate SM events of PROCESS with exact truth polynomials.
 
     ZH and WH with leptonic decay, t tbar, and the one-dimensional toy of arXiv:2410.07315 (which has no
-    energy, cuts or density).
+    energy, cuts or density). Installed packages add others, see CONTRIBUTING.md.
 
     A file for --smear has one line per smeared feature, with the width of its noise: E (stochastic/sqrt(E) +
     constant) + absolute. Truth polynomials then are labels of the event before the detector.
@@ -51,7 +50,7 @@ def command(
 
     Example: smeft-unbinned generate ZH -n 100000 --operators cHW,cHq3 -o zh.events
     """
-    from ..processes import HADRONIC, find
+    from ..processes import find, hadronic
     from ..processes.lhagrid import LHAGrid
     from ..processes.smearing import fractional_smear, load_resolutions
     from ..processes.smearing import smear as smear_once
@@ -60,12 +59,13 @@ def command(
     if smear is None and copies > 1:
         raise InputError("--copies repeats smeared events; give their resolutions with --smear FILE.yaml")
     resolutions = None if smear is None else load_resolutions(smear)
-    _check_features(resolutions or (), find(process).columns())
-    options: dict[str, Any] = {"operators": operators or find(process).DEFAULT}
-    if process in HADRONIC:
+    chosen = find(process)
+    _check_features(resolutions or (), chosen.columns())
+    options: dict[str, Any] = {"operators": operators or chosen.DEFAULT}
+    if hadronic(chosen):
         options |= {"energy": energy, "unweighted": not weighted, "pt_min": pt_min}
         options |= {} if density is None else {"density": LHAGrid(density)}
-    events = find(process).generate(count, seed=seed, progress=True, **options)
+    events = chosen.generate(count, seed=seed, progress=True, **options)
     if resolutions is not None and copies == 1:
         events = smear_once(events, resolutions, seed)
     elif resolutions is not None:

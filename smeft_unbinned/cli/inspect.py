@@ -15,6 +15,7 @@ from rich.text import Text
 from .. import storage
 from ..errors import InputError
 from ..fit import FitResult
+from ..inputfile import fitting, read_json
 from ..lowrank import LowRankReport
 from .dataset_options import precision_text
 from .fit_report import report
@@ -46,26 +47,24 @@ def command(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(manifest, indent=1, sort_keys=True))
         return
-    head = f", format {manifest['format']}, checksums verified"
-    console.print(Text.assemble((str(manifest["kind"]), "bold"), head), highlight=False)
-    if manifest["kind"] == "unbinned dataset":
-        table = Table(show_header=False)
-        for what, value in dataset_rows(arrays, manifest):
-            table.add_row(what, Text(value))
-        console.print(table)
-    elif manifest["kind"] == "response estimator":
-        _responses(manifest)
-    for name, array in arrays.items():
-        console.print(f"  {name}: {array.dtype} {array.shape}", highlight=False, markup=False)
-    _show(manifest, "")
+    with fitting(file, str(manifest["kind"])):
+        head = f", format {manifest['format']}, checksums verified"
+        console.print(Text.assemble((str(manifest["kind"]), "bold"), head), highlight=False)
+        if manifest["kind"] == "unbinned dataset":
+            table = Table(show_header=False)
+            for what, value in dataset_rows(arrays, manifest):
+                table.add_row(what, Text(value))
+            console.print(table)
+        elif manifest["kind"] == "response estimator":
+            _responses(manifest)
+        for name, array in arrays.items():
+            console.print(f"  {name}: {array.dtype} {array.shape}", highlight=False, markup=False)
+        _show(manifest, "")
 
 
 def _json(file: Path, as_json: bool) -> None:
     """Show a fit result, or the keys of another JSON file."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not a readable JSON file: {error}") from error
+    content = read_json(file, "JSON file")
     if as_json:
         click.echo(json.dumps(content, indent=1))
     elif isinstance(content, dict) and content.get("kind") == "fit result":

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..catalogue import AXES
 from ..errors import InputError
 from .options import SEED, assignments
 
 if TYPE_CHECKING:
     from ..estimators import TrainSettings
 
-KNOWN = {
-    "loss": (
-        "derivative", "carl", "multiclass", "decomposed", "quadratic-classifier", "alice", "alices", "rolr",
-        "rascal", "cascal", "sally",
-    ),
-    "head": ("squares", "quadratic", "linear", "morphing"),
-    "backbone": ("mlp", "lgatr", "trees"),
-    "ensemble": ("bootstrap", "independent", "seeds", "repulsive"),
-}  # fmt: skip
-"""What --help lists, without importing torch; what counts are the registries."""
 DEFAULTS: dict[str, object] = {
     "loss": "derivative", "head": "the first that the loss can train", "backbone": "mlp",
     "ensemble": "bootstrap", "prior_shape": "gaussian", "replicas": 10, "epochs": 40, "patience": 15,
@@ -46,13 +37,23 @@ _KINDS: dict[type[Any], tuple[tuple[type[Any], ...], str]] = {
 }
 
 
-def _option(name: str, kind: Any, about: str, metavar: str | None = None) -> Callable[[Any], Any]:
+def _option(name: str, kind: Any, about: str, **more: Any) -> Callable[[Any], Any]:
     shown = f"  [default: {DEFAULTS[name]}]" if name in DEFAULTS else ""
-    return click.option("--" + name.replace("_", "-"), name, type=kind, metavar=metavar, help=about + shown)
+    return click.option("--" + name.replace("_", "-"), name, type=kind, help=about + shown, **more)
+
+
+def _axis(axis: str) -> Callable[[Any], Any]:
+    """Return the option of an axis, which lists the entries of this package and of others by name."""
+
+    def complete(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+        return [name for name in AXES[axis] if name.startswith(start)]
+
+    about = f"{ABOUT[axis]}: {', '.join(AXES[axis])}."
+    return _option(axis, str, about, metavar="NAME", shell_complete=complete)
 
 
 _OPTIONS = (
-    *(_option(axis, str, f"{ABOUT[axis]}: {', '.join(KNOWN[axis])}.", "NAME") for axis in KNOWN),
+    *(_axis(axis) for axis in ABOUT),
     click.option("--set", "more", multiple=True, metavar="NAME=VALUE",
                  help="Any other setting or option of the method, as alpha=2 or schedule=one-cycle; repeat."),
     click.option("--prior", multiple=True, metavar="OPERATOR=WIDTH",
@@ -62,15 +63,15 @@ _OPTIONS = (
     _option("replicas", int, "Networks in the ensemble."),
     _option("epochs", int, "Passes over the events, at most."),
     _option("patience", int, "Epochs without improvement before a member stops."),
-    _option("hidden", str, "Widths of the hidden layers.", "WIDTHS"),
+    _option("hidden", str, "Widths of the hidden layers.", metavar="WIDTHS"),
     _option("rank", int, "Squares in the ratio; 0 takes n + 1, at most 8."),
     _option("batch", int, "Events per step."),
     _option("learning_rate", float, "Peak learning rate."),
     _option("validation", float, "Fraction of the events held out for early stopping."),
     _option("seed", SEED, "Seed of every random choice."),
-    _option("device", str, "cpu or cuda.", "NAME"),
+    _option("device", str, "cpu or cuda.", metavar="NAME"),
 )  # fmt: skip
-_NAMES = (*KNOWN, *(name for name in DEFAULTS if name not in KNOWN))
+_NAMES = (*ABOUT, *(name for name in DEFAULTS if name not in ABOUT))
 
 
 def method_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +89,6 @@ def settings_of(options: Mapping[str, Any], base: Mapping[str, Any] | None = Non
     Raises InputError for unknown names, values of another type, and combinations that make no sense.
     """
     from ..estimators import TrainSettings
-    from ..estimators.settings import AXES
 
     given = given_options(options)
     settings = TrainSettings(**(base or {})).changed(**{k: v for k, v in given.items() if k in AXES})

@@ -17,6 +17,7 @@ from ..fit.scan import contour, scan
 from ..likelihood import Likelihood
 from ..runcard import Runcard
 from ..storage import check_folder, make_folder, write_text
+from .interrupt import hold
 from .options import note, say, say_figure
 from .unfinished import Unfinished
 
@@ -71,7 +72,8 @@ def command(
     fit, _ = known_minima(likelihood, known)
     levels = levels or (0.68, 0.95)
     source = None if result is None else hashlib.sha256(result.read_bytes()).hexdigest()
-    kept = Unfinished(make_folder(folder), {"likelihood": identity(likelihood), "result": source})
+    hold(make_folder(folder))
+    kept = Unfinished(folder, {"likelihood": identity(likelihood), "result": source})
     if wanted:
         _curves(likelihood, fit, wanted, grids, points, KINDS[kind], levels, folder, kept)
     for a, b in pairs:

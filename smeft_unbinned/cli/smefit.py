@@ -40,13 +40,14 @@ def command(runcard: Path, mode: str, options: tuple[str, ...], processes: int, 
              smeft-unbinned smefit card.yaml NS --processes 4 -- --log_file fit.log
              smeft-unbinned smefit card.yaml SCAN -- --scan_points 50
     """
-    from plugins.smefit import FITTER, modes
+    from plugins.smefit import FITTER, checks, modes
     from plugins.smefit.runcard import load
 
     if mode.startswith("-"):
         mode, options = "NS", (mode, *options)
     card = load(runcard)
     modes.refuse(mode, card, options)
+    checks.check_card(card)
     if processes > 1 and mode != "NS":
         raise InputError(f"smefit {mode} runs in one process; leave --processes off")
     if not dry_run:

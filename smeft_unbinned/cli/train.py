@@ -14,7 +14,7 @@ from ..errors import InputError, require
 from ..events import Events
 from ..plots import training_curves
 from ..storage import check_target, write_text
-from .interrupt import keep
+from .interrupt import hold, keep
 from .method import method_options, settings_of
 from .options import (
     check_distinct,
@@ -99,6 +99,8 @@ def command(
     made = [output, checkpoint, *([figure] if plot else []), *([curves] if curves else [])]
     check_distinct(made, [events, calibrate])
     require("torch", "train")
+    if not task:
+        hold(output)
     if collect:
         estimator = _collected(output, collect, method)
     else:
@@ -109,6 +111,7 @@ def command(
         options: dict[str, Any] = {"features": features, "operators": operators, "progress": True}
         if task:
             own = tasks.part_file(output, number, count)
+            hold(own)
             keep(own.with_name(f"{own.name}.checkpoint"))
             _train_part(own, lambda: tasks.train_task(
                 events, settings, number, count, output, calibrate=calibrate, **options))  # fmt: skip
@@ -221,7 +224,12 @@ def _workers(kind: str, workers: int | None, scheduler: str | None) -> Iterator[
         threads = max(1, torch.get_num_threads() // count)
         context = multiprocessing.get_context("spawn")  # torch does not survive a fork
         with ProcessPoolExecutor(count, context, torch.set_num_threads, (threads,)) as pool:
-            yield pool, count
+            try:
+                yield pool, count
+            except KeyboardInterrupt:  # SIGTERM may have come to this process alone
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
         return
     distributed: Any = require("distributed", "dask")
     local = {"n_workers": workers or 2, "threads_per_worker": 1, "dashboard_address": None}

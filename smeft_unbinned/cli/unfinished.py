@@ -13,6 +13,8 @@ import pandas as pd
 from ..storage import make_folder, write_text
 from .interrupt import keep
 
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError)
+
 
 class Unfinished:
     """Tables in the subfolder `unfinished` of a folder, a file each, with what they were made from.
@@ -29,7 +31,7 @@ class Unfinished:
         """Return the table that is kept under a name, and make and keep it where there is none."""
         path, made_from = self._folder / f"{name}.json", {**self._settings, **settings}
         self._files.append(path)
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # damaged: made anew
+        with contextlib.suppress(*_DAMAGED):  # made anew
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["settings"] == json.loads(json.dumps(made_from)):
                 kept = pd.DataFrame(content["columns"])

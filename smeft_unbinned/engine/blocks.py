@@ -11,10 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from ..errors import InputError
 
 CACHE = 2**20
 """Bytes that are computed of one block: about the second-level cache of one core."""
@@ -78,6 +81,53 @@ def _controller(process: int) -> ThreadpoolController:
 @lru_cache(maxsize=4)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1)
+
+
+class MappedFile(mmap.mmap):
+    """A file mapped for reading, which can tell whether it was changed since.
+
+    path: absolute. intact: whether the numbers are still those that were read, in spite of a new time.
+    """
+
+    path: Path
+    intact: Callable[[], bool] | None = None
+    _before: os.stat_result
+
+    @classmethod
+    def of(cls, file: int, path: Path) -> MappedFile:
+        """Map an open file, given by its number."""
+        source = cls(file, 0, access=mmap.ACCESS_READ)
+        source.path, source._before = path, os.fstat(file)
+        return source
+
+    def check(self) -> None:
+        """Raise InputError where the file was written to; another one of its name does no harm."""
+        before = self._before
+        same = self.size() == before.st_size
+        if same and (now := self._now()) is not None and now.st_mtime_ns != before.st_mtime_ns:
+            same = self.intact is not None and self.intact()
+            self._before = now if same else before
+        if not same:
+            raise InputError(
+                f"{self.path} was changed while it was in use; start anew, and replace a file by renaming "
+                "another one, instead of writing into it"
+            )
+
+    def _now(self) -> os.stat_result | None:
+        """Return what the system says of the file, None where its name is gone or that of another file."""
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return None
+        return now if os.path.samestat(now, self._before) else None
+
+
+def unchanged(*arrays: np.ndarray) -> None:
+    """Raise InputError where a file that arrays lie in was written to since it was mapped."""
+    for array in arrays:
+        source = mapping(array)
+        if isinstance(source, MappedFile):
+            source.check()
 
 
 def mapping(array: np.ndarray) -> mmap.mmap | None:

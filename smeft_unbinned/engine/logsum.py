@@ -210,7 +210,9 @@ class LogSum:
 
             return and_release
 
+        blocks.unchanged(rows.array)  # a shorter file would end the process
         results = blocks.run(releasing, total, step, threads)
+        blocks.unchanged(rows.array)
         self._scratch = used
         return results
 

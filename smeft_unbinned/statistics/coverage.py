@@ -7,10 +7,9 @@ joint region of all coefficients is judged likewise.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +22,14 @@ from ..progress import progress_bar
 from ..quantiles import chi2_quantile
 from .binomial import coverage_of, two_sided
 from .fisher import fisher
-from .lines import Lines
+from .lines import Lines, Run, RunOptions
 from .objective import Objective, scales, starts
 from .parts import full_point, joint_of
 from .toyfit import ToyFit, fit, pull_summary
 from .toys import Experiment
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 JOINT = "all together"
 FILE = "coverage.jsonl"
@@ -64,21 +66,18 @@ def coverage(
     c: Point | None = None,
     toys: int = 1000,
     levels: Sequence[float] = (0.68, 0.95),
-    seed: int = 0,
-    folder: str | os.PathLike[str] | None = None,
-    progress: bool = False,
     *,
     reference: Point | None = None,
+    **options: Unpack[RunOptions],
 ) -> Coverage:
     """Fit pseudo-experiments at c, all datasets fluctuated together, and count which intervals contain c.
 
     c: the true point, default the SM: mapping by name or in the order of the parameters, in TeV^-2.
-    folder: where results are kept as they come, one JSON line per toy: a second call with the same arguments
-        goes on where a first one was stopped, and more toys add to those that are there.
-    reference: see `toys.Experiment`. Toy number k depends on the seed and k alone.
+    reference: see `toys.Experiment`. options: see `RunOptions`.
     Raises InputError for fewer than one toy, a level outside (0, 1), a direction that nothing constrains, a
     folder of other settings, and what `Experiment` refuses.
     """
+    run = Run(**options)
     for level in levels:
         check_level(level)
     if toys < 1 or not levels:
@@ -91,15 +90,15 @@ def coverage(
     scale = scales(expected, fisher(joint, true, reference=base), true)
     candidates = starts(Objective(expected, scale), true / scale, k)
     settings = {
-        "kind": "coverage", "parameters": list(names), "point": true.tolist(), "seed": seed,
+        "kind": "coverage", "parameters": list(names), "point": true.tolist(), "seed": run.seed,
         "datasets": [d.name for d in joint.datasets], "values": fingerprint(expected, true, scale),
     }  # fmt: skip
-    with Lines(folder, FILE, settings) as lines, progress_bar(progress) as bar:
+    with Lines(run.folder, FILE, settings) as lines, progress_bar(run.progress) as bar:
         task = bar.add_task("coverage", total=toys, completed=sum(n < toys for n in lines.done), note="")
         for number in range(toys):
             if number in lines.done:
                 continue
-            drawn = experiment.draw(np.random.default_rng([seed, _STREAM, number]))
+            drawn = experiment.draw(np.random.default_rng([run.seed, _STREAM, number]))
             found = fit(Objective(drawn, scale), true / scale, candidates, k)
             lines.add(number, _entry(found, scale))
             bar.advance(task)

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict
 
 import numpy as np
 
 from ..errors import InputError
+from ..locks import lock
 from ..storage import make_folder
 
 FORMAT = 1
+
+
+class RunOptions(TypedDict, total=False):
+    """How many toys or replicas are run.
+
+    seed: of the random numbers; number k depends on it and on k alone. Default 0.
+    folder: where results are kept as they come, one JSON line each: a second call with the same arguments
+        goes on where a first one was stopped, and more of them add to those that are there. Default: nowhere.
+    progress: show a progress bar; default False.
+    """
+
+    seed: int
+    folder: str | os.PathLike[str] | None
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """`RunOptions` with a value for each."""
+
+    seed: int = 0
+    folder: str | os.PathLike[str] | None = None
+    progress: bool = False
 
 
 class Lines:
@@ -21,7 +47,7 @@ class Lines:
 
     settings: of JSON types. What is in the file already was made with the same ones: numbers may differ in
     rounding, and anything else raises InputError naming what differs. A last line that was cut off is
-    removed.
+    removed. Raises InputError, too, where another run writes to the file, and where the disk is full.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, name: str, settings: Mapping[str, Any]) -> None:
@@ -30,14 +56,21 @@ class Lines:
         if folder is None:
             return
         path = make_folder(folder) / name
-        head = {"format": FORMAT, **settings}
-        kept = self._read(path, head) if path.exists() else 0
+        self._path, head = path, {"format": FORMAT, **settings}
         try:
-            with path.open("r+b" if path.exists() else "wb") as raw:
-                raw.truncate(kept)
             self._stream = path.open("a", encoding="utf-8")
+            if not lock(self._stream.fileno()):
+                raise InputError(
+                    f"another run is writing to {path}; wait until it is done, or choose another folder"
+                )
+            kept = self._read(path, head)
+            self._stream.truncate(kept)
         except OSError as error:
+            self.close()
             raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+        except InputError:
+            self.close()
+            raise
         if not kept:
             self._write(head)
 
@@ -47,9 +80,9 @@ class Lines:
         for line in path.read_bytes().splitlines(keepends=True):
             try:
                 entry = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 entry = None
-            if not isinstance(entry, dict):
+            if not isinstance(entry, dict) or (kept and not isinstance(entry.get("number"), int)):
                 break
             if kept == 0:
                 self._check(path, entry, head)
@@ -74,13 +107,19 @@ class Lines:
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         assert self._stream is not None
-        self._stream.write(json.dumps(entry) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(entry) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self._path}: {error.strerror}; make room, and the same command goes on"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # of a full disk, which was told when it was met
+                self._stream.close()
 
     def __enter__(self) -> Lines:
         return self

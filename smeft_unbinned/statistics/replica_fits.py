@@ -7,8 +7,7 @@ other programs rather than a way to intervals.
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +20,14 @@ from ..likelihood import Likelihood
 from ..progress import progress_bar
 from .coverage import fingerprint
 from .fisher import fisher
-from .lines import Lines
+from .lines import Lines, Run, RunOptions
 from .objective import Objective, scales, starts
 from .parts import joint_of
 from .toyfit import lowest
 from .toys import bootstrap
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 FILE = "replicas.jsonl"
 LOST = 0.01
@@ -33,21 +35,14 @@ LOST = 0.01
 _STREAM = 61
 
 
-def replica_fits(
-    likelihood: Likelihood,
-    n: int,
-    seed: int = 0,
-    folder: str | os.PathLike[str] | None = None,
-    progress: bool = False,
-) -> FitResult:
+def replica_fits(likelihood: Likelihood, n: int, **options: Unpack[RunOptions]) -> FitResult:
     """Return the best fits to n replicas of the data (`toys.bootstrap`) as the samples of a result.
 
     Nuisances are fitted too; the samples have a column per parameter. `best` is the fit of the data
-    themselves.
-    folder: where best fits are kept as they come, one JSON line per replica: a second call with the same
-        arguments goes on where a first one was stopped. Replica number k depends on the seed and k alone.
+    themselves. options: see `RunOptions`.
     Raises InputError for fewer than two replicas, data that have no minimum, and a folder of other settings.
     """
+    run = Run(**options)
     if n < 2:
         raise InputError(f"at least two replicas are needed, got {n}")
     joint = joint_of(likelihood)
@@ -56,20 +51,24 @@ def replica_fits(
     scale = scales(joint, fisher(joint, best), best)
     candidates = starts(Objective(joint, scale), best / scale, len(joint.operators))
     settings = {
-        "kind": "replicas", "parameters": list(joint.parameters), "seed": seed, "best": (best /
-        scale).tolist(), "datasets": [d.name for d in joint.datasets], "values": fingerprint(joint, best,
-    scale), }  # fmt: skip
-    with Lines(folder, FILE, settings) as lines, progress_bar(progress) as bar:
+        "kind": "replicas",
+        "parameters": list(joint.parameters),
+        "seed": run.seed,
+        "best": (best / scale).tolist(),
+        "datasets": [d.name for d in joint.datasets],
+        "values": fingerprint(joint, best, scale),
+    }
+    with Lines(run.folder, FILE, settings) as lines, progress_bar(run.progress) as bar:
         task = bar.add_task("replicas", total=n, completed=sum(k < n for k in lines.done), note="")
         for number in range(n):
             if number not in lines.done:
-                drawn = bootstrap(joint, np.random.default_rng([seed, _STREAM, number]))
+                drawn = bootstrap(joint, np.random.default_rng([run.seed, _STREAM, number]))
                 found = lowest(Objective(drawn, scale), best / scale, candidates, np.arange(len(best)))
                 entry = {"best": (found.y * scale).tolist(), "converged": found.converged}
                 lines.add(number, {**entry, "m2logl": found.value})
                 bar.advance(task)
         entries = [lines.done[number] for number in range(n)]
-    return _result(joint, whole, entries, n, seed)
+    return _result(joint, whole, entries, n, run.seed)
 
 
 def _result(

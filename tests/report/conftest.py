@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
+from pages import HOSTILE, circle
 
 import theory_tables
 from smeft_unbinned import FitResult, storage
 from smeft_unbinned.cli import main
-
-HOSTILE = "</script><img src=x onerror=alert(1)>"
-"""What would run if any text of a file were taken for markup."""
 
 
 def _fluctuated(target: Path) -> None:
@@ -100,12 +98,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "diagnosis" / "report.json").write_text(json.dumps({"kind": "diagnostics", "checks": checks}))
     (folder / "comparison.json").write_text(json.dumps(_comparison()))
     return folder
-
-
-def circle(radius: float) -> dict[str, list[float]]:
-    """The points of a closed curve around the SM, by coefficient."""
-    angle = np.linspace(0.0, 2.0 * np.pi, 41)
-    return {"cHW": list(radius * np.cos(angle)), "cHq3": list(radius * np.sin(angle))}
 
 
 def _comparison() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A page of the report taken apart by the parser of the standard library."""
+"""A page of the report taken apart by the parser of the standard library, and what results are made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+"""What would run if any text of a file were taken for markup."""
 
 
 @dataclass
@@ -55,3 +60,9 @@ def read(path: Path) -> Page:
     page.feed(path.read_text(encoding="utf-8"))
     page.close()
     return page
+
+
+def circle(radius: float) -> dict[str, list[float]]:
+    """The points of a closed curve around the SM, by coefficient."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 41)
+    return {"cHW": list(radius * np.cos(angle)), "cHq3": list(radius * np.sin(angle))}

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HOSTILE, circle
-from pages import Page, read
+from pages import HOSTILE, Page, circle, read
 
 from smeft_unbinned import FitResult, Runcard
 from smeft_unbinned.comparison import Comparison

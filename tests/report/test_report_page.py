@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import HOSTILE
-from pages import Page, read
+from pages import HOSTILE, Page, read
 
 from smeft_unbinned import FitResult, Runcard
 from smeft_unbinned.cli import main
