@@ -40,10 +40,11 @@ def report(
     cannot be written.
     """
     target = check_target(output)
-    found = find([Path(folder) for folder in folders])
     again: dict[str, Recomputed] = {}
     with progress_bar(progress) as bar:
-        task = bar.add_task("report", total=len(found) + 2, note="")
+        task = bar.add_task("report", total=None, note="")
+        found = find([Path(folder) for folder in folders], lambda text: bar.update(task, note=text))
+        bar.update(task, total=len(found) + 2)
         for one in found:
 
             def say(text: str, head: str = one.label) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class Found:
         return self.result is None and not any(parts)
 
 
-def find(folders: Sequence[Path]) -> list[Found]:
-    """Read all folders; one that is given twice counts once.
+def find(folders: Sequence[Path], say: Callable[[str], None]) -> list[Found]:
+    """Read all folders; one that is given twice counts once. Of many files `say` is told which are read.
 
     Raises InputError for one that does not exist or holds nothing to report, and for a damaged fit result.
     """
@@ -74,7 +74,7 @@ def find(folders: Sequence[Path]) -> list[Found]:
             hint = "give the folder it is in" if place.exists() else "check the path"
             raise InputError(f"no such folder: {place}; {hint}")
     labels = unique(_labels(places))
-    found = [_read(place, label) for place, label in zip(places, labels, strict=True)]
+    found = [_read(place, label, say) for place, label in zip(places, labels, strict=True)]
     for one in found:
         if one.empty:
             raise InputError(
@@ -93,10 +93,10 @@ def _labels(places: Sequence[Path]) -> list[str]:
     ]
 
 
-def _read(folder: Path, label: str) -> Found:
+def _read(folder: Path, label: str, say: Callable[[str], None]) -> Found:
     notes: list[str] = []
     path = folder / "fit_result.json"
-    partial = _partial(folder, notes)
+    partial = _partial(folder, notes, lambda text: say(f"{label}: {text}"))
     result = FitResult.load(path) if path.exists() else None
     return Found(
         label,
@@ -119,7 +119,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return sorted(p for p in files if not (p.parent / MANIFEST).exists())
 
 
-def _partial(folder: Path, notes: list[str]) -> dict[tuple[str, ...], FitResult]:
+def _partial(folder: Path, notes: list[str], say: Callable[[str], None]) -> dict[tuple[str, ...], FitResult]:
     """Return the fits of one or two coefficients each: in `fits`, or in subfolders beside a global fit.
 
     What `compare` keeps in a folder `fits` is of another kind.
@@ -127,7 +127,9 @@ def _partial(folder: Path, notes: list[str]) -> dict[tuple[str, ...], FitResult]
     owners = [p for p in (folder, folder / "individual", folder / "pairwise") if not (p / FILE).exists()]
     places = [owner / "fits" for owner in owners]
     found: dict[tuple[str, ...], FitResult] = {}
-    for path in sorted(p for place in places for p in place.glob("*.json")):
+    paths = sorted(p for place in places for p in place.glob("*.json"))
+    for k, path in enumerate(paths):
+        say(f"fit {k + 1} of {len(paths)}")
         try:
             result = FitResult.load(path)
         except InputError as error:
