@@ -84,6 +84,7 @@ lint: $(STAMP)  ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/extending
 
 format: $(STAMP)  ## repair style and formatting
 	$(BIN)/ruff check --fix .

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..errors import InputError, require
 from ..events import Events
-from ..export import FB_PER_PB
+from ..data_options import FB_PER_PB
 from .options import (
     assignments,
     console,

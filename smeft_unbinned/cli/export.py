@@ -15,7 +15,8 @@ from ..datasets import PoissonDataset, UnbinnedDataset
 from ..ensemble import CENTRAL
 from ..errors import InputError, require
 from ..events import Events
-from ..export import FB_PER_PB, PSEUDO_DATA, export
+from ..data_options import FB_PER_PB, PSEUDO_DATA
+from ..export import export
 from ..polynomial import Polynomial
 from ..progress import progress_bar
 from ..scores import SPACINGS, score_histogram

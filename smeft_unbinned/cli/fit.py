@@ -9,7 +9,7 @@ import click
 
 from ..errors import InputError
 from ..fit import FitResult
-from ..fit.methods import METHODS, SHARED, accepted, fit
+from ..fit.methods import METHODS, SHARED, fit, options_of
 from ..fit.networks import count_networks
 from ..fit.ranks import agreed, communicator, first
 from ..fit.replicas import network, network_bands
@@ -167,8 +167,9 @@ def _options(
 
     Raises InputError for an option that has no use with the method.
     """
+    known = options_of(method)
     for name, value in given.items():
-        if value is not None and not accepted(method, name):
+        if value is not None and name not in known:
             shown = {"n_samples": "samples"}.get(name, name)
             raise InputError(f"--{shown} has no use with --method {method}; leave it out")
     defaults: dict[str, Any] = {
@@ -178,7 +179,7 @@ def _options(
         "n_samples": card.n_samples,
         "levels": levels or LEVELS,
     }
-    options = {k: v for k, v in defaults.items() if v is not None and accepted(method, k)}
+    options = {k: v for k, v in defaults.items() if v is not None and k in known}
     options |= {k: v for k, v in given.items() if v is not None}
     return {**options, "seed": card.seed if seed is None else seed}
 

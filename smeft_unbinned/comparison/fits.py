@@ -55,7 +55,7 @@ class Task:
         free = dict.fromkeys([*names, *rest.operators])
         whole = Likelihood(
             [own, *datasets], list(free), fixed=rest.fixed, dependent=rest.dependent,
-            constraints=rest.constraints, evolution=rest.evolution,
+            constraints=rest.constraints, evolution=rest.evolution, allow_overlap=rest.allow_overlap,
         )  # fmt: skip
         return whole.only(names) if alone else whole
 
@@ -104,7 +104,7 @@ def stored(task: Task, path: Path, mark: str, say: Callable[[str], None]) -> tup
         known = json.loads(path.read_text(encoding="utf-8"))
         if known["mark"] == mark:
             return dict(known["record"]), True
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # missing, damaged, or of something else: it is made anew
     made = record(task, say)
     write_text(path, json.dumps({"mark": mark, "record": made}))

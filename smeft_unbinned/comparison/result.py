@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ..errors import InputError, require
 from ..fit.result_file import finite_or_null
+from ..inputfile import fitting, read_json
 from ..storage import make_folder, write_text
 from . import figures
 
@@ -107,30 +109,29 @@ class Comparison:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Comparison:
         """Read comparison.json, or the one in a folder; raise InputError for a missing or damaged one."""
-        file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"no such comparison: {file}") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file} is not a readable comparison: {error}") from error
+        file = Path(path) / FILE if os.path.isdir(path) else Path(path)
+        content = read_json(file, "comparison")
         if not isinstance(content, dict) or content.get("kind") != "comparison":
             raise InputError(f"{file} is not a comparison of this package; check the path")
         if content.get("format") != FORMAT:
             raise InputError(
                 f"{file} has format {content.get('format')}, this package reads {FORMAT}; update it"
             )
-        table, gains = _frame(content["intervals"]), _frame(content["gains"])
-        for column, value in (("lower", float("-inf")), ("upper", float("inf"))):
-            table[column] = table[column].astype(float).fillna(value)
-        gains["width"] = gains["width"].astype(float).fillna(float("inf"))
-        gains["width_ratio"] = gains["width_ratio"].astype(float).fillna(float("inf"))
-        gains["bins"] = gains["bins"].astype("Int64")
-        pairs = {tuple(c["pair"]): _frame(c["points"]) for c in content["contours"]}
-        return cls(
-            table, gains, _frame(content["networks"]), pairs, content["families"], content["binning"],
-            content["about"],
-        )  # fmt: skip
+        with fitting(file, "comparison"):
+            table, gains = _frame(content["intervals"]), _frame(content["gains"])
+            for frame, column in product((table, gains), ("fit", "terms", "version", "operator")):
+                if not all(isinstance(x, str) for x in frame[column]):
+                    raise ValueError(f"{column} must be texts")
+            for column, value in (("lower", float("-inf")), ("upper", float("inf"))):
+                table[column] = table[column].astype(float).fillna(value)
+            gains["width"] = gains["width"].astype(float).fillna(float("inf"))
+            gains["width_ratio"] = gains["width_ratio"].astype(float).fillna(float("inf"))
+            gains["bins"] = gains["bins"].astype("Int64")
+            pairs = {tuple(c["pair"]): _frame(c["points"]) for c in content["contours"]}
+            return cls(
+                table, gains, _frame(content["networks"]), pairs, content["families"], content["binning"],
+                content["about"],
+            )  # fmt: skip
 
 
 def _rows(frame: pd.DataFrame) -> dict[str, Sequence[Any]]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, nearest, require
 from ..events import Events
-from ..export import FB_PER_PB
+from ..data_options import FB_PER_PB
 from ..polynomial import Polynomial
-from ..processes import HADRONIC, find
+from ..processes import find, hadronic
 from ..processes.wh_observables import wh_observables
 from ..storage import make_folder
 from .card import ComparisonCard
@@ -115,7 +115,7 @@ def events_of(card: ComparisonCard, folder: Path, progress: bool = False) -> Eve
         return Events.load(path)
     name, n, seed = options.pop("name"), options.pop("n"), options.pop("seed")
     process = find(name)
-    if process in HADRONIC.values():
+    if hadronic(process):
         options["unweighted"] = not options.pop("weighted", True)
         if "mass_range" in options:
             options["mass_range"] = tuple(map(float, options["mass_range"]))

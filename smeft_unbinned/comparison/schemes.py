@@ -134,7 +134,7 @@ def _edges(value: Any, where: str) -> Edges:
     """Return pairs (lower, upper) of edges or of pairs; raise InputError where they are in disorder."""
     try:
         array = np.array(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.array([])
     if array.ndim == 1 and array.size > 1:
         array = np.stack([array[:-1], array[1:]], axis=1)

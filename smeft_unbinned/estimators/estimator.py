@@ -12,11 +12,12 @@ import pandas as pd
 
 from .. import storage
 from ..ensemble import combine
+from ..inputfile import fitting
 from ..polynomial import Polynomial, QuadraticForm, SumOfSquares
 from . import registry
 from .backbones import BACKBONES, MLP, Backbone
 from .described import Described
-from .features import Inputs
+from .features import Inputs, trial_events
 from .growth import Growth
 from .heads import HEADS, Head, Squares
 
@@ -122,21 +123,25 @@ class Estimator(Described):
     def load(cls, path: str | os.PathLike[str]) -> Estimator:
         """Read a file written by `save`."""
         arrays, manifest = storage.read(path, "estimator")
-        count = sum(name.startswith("parameter.") for name in arrays)
-        parameters = tuple(arrays[f"parameter.{k}"] for k in range(count))
-        operators = tuple(manifest["operators"])
-        backbone: Backbone = MLP(products=0)  # what files without these entries hold
-        head: Head = Squares(parameters[-1].shape[-1] // len(operators))
-        if "backbone" in manifest:
-            backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])
-            head = registry.choose("head", HEADS, manifest["head"])
-        return cls(
-            operators,
-            backbone.restored(manifest["feature_map"]),
-            Growth(arrays["growth.coefficients"], arrays["growth.lower"], arrays["growth.upper"]),
-            backbone,
-            head,
-            parameters,
-            arrays["calibration"],
-            {**manifest["metadata"], "checksums": manifest["checksums"]},
-        )
+        storage.check_numbers(path, arrays)
+        with fitting(path, "estimator"), np.errstate(all="ignore"):
+            count = sum(name.startswith("parameter.") for name in arrays)
+            parameters = tuple(arrays[f"parameter.{k}"] for k in range(count))
+            operators = tuple(manifest["operators"])
+            backbone: Backbone = MLP(products=0)  # what files without these entries hold
+            head: Head = Squares(parameters[-1].shape[-1] // len(operators))
+            if "backbone" in manifest:
+                backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])
+                head = registry.choose("head", HEADS, manifest["head"])
+            estimator = cls(
+                operators,
+                backbone.restored(manifest["feature_map"]),
+                Growth(arrays["growth.coefficients"], arrays["growth.lower"], arrays["growth.upper"]),
+                backbone,
+                head,
+                parameters,
+                arrays["calibration"],
+                {**manifest["metadata"], "checksums": manifest["checksums"]},
+            )
+            estimator(trial_events(estimator.features))  # parts that do not fit together show here
+        return estimator

@@ -87,8 +87,18 @@ class FeatureMap:
     @classmethod
     def from_manifest(cls, content: dict[str, Any]) -> FeatureMap:
         """Rebuild a map from `manifest()`."""
-        mean, std = np.array(content["mean"]), np.array(content["std"])
+        mean, std = np.array(content["mean"], dtype=float), np.array(content["std"], dtype=float)
+        if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(std)) and np.all(std > 0)):
+            raise InputError("the means and spreads of the features must be finite; make the model anew")
         return cls(tuple(content["names"]), tuple(content["kinds"]), mean, std)
+
+
+def trial_events(names: Sequence[str]) -> pd.DataFrame:
+    """Return events whose features, energies, angles and all, are one: a value that each of them can have.
+
+    There are 7 of them, a number that no axis of a network is likely to have.
+    """
+    return pd.DataFrame(np.ones((7, len(names))), columns=list(names))
 
 
 def column_of(features: pd.DataFrame, name: str) -> np.ndarray:

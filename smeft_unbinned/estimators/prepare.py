@@ -20,6 +20,7 @@ from ..storage import checksum
 from .data import Data, Labels, Masks, Source
 from .features import Inputs
 from .growth import Growth, emphasised, from_samples
+from .learning import Learning
 from .loop import Problem
 from .settings import TrainSettings
 from .sources import Pooled, Reweighting, prior_widths
@@ -41,13 +42,14 @@ class Prepared:
 def prepare(
     sample: Events | Samples,
     settings: TrainSettings,
+    learning: Learning | None = None,
     *,
-    features: Sequence[str] | None = None,
-    operators: Sequence[str] | None = None,
     members: Sequence[int] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Prepared:
     """Return what `train` trains on; raise InputError for input that cannot be used."""
+    learning = learning or Learning()
+    features, operators = learning.features, learning.operators
     chosen = chosen_members(settings, members)
     if isinstance(sample, Samples):
         frame, weights, kind = _pool(sample, settings)

@@ -22,10 +22,11 @@ import pandas as pd
 from .. import storage
 from ..errors import InputError
 from ..events import Events, Nuisances
+from ..inputfile import fitting
 from . import registry
 from .backbones import BACKBONES, Backbone
 from .described import Described
-from .features import Inputs
+from .features import Inputs, trial_events
 from .prepare import normalised
 
 __all__ = ["ResponseEstimator", "log_ratios", "responses"]
@@ -127,21 +128,25 @@ class ResponseEstimator(Described):
     def load(cls, path: str | os.PathLike[str]) -> ResponseEstimator:
         """Read a file written by `save`."""
         arrays, manifest = storage.read(path, KIND)
-        backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])
-        count = sum(name.startswith("parameter.") for name in arrays)
-        return cls(
-            tuple(manifest["names"]),
-            tuple(manifest["one_sided"]),
-            backbone.restored(manifest["feature_map"]),
-            backbone,
-            tuple(arrays[f"parameter.{k}"] for k in range(count)),
-            arrays["location"],
-            arrays["scale"],
-            arrays["lower"],
-            arrays["upper"],
-            arrays["calibration"],
-            manifest["metadata"],
-        )
+        storage.check_numbers(path, arrays)
+        with fitting(path, KIND), np.errstate(all="ignore"):
+            backbone = registry.choose("backbone", BACKBONES, manifest["backbone"])
+            count = sum(name.startswith("parameter.") for name in arrays)
+            estimator = cls(
+                tuple(manifest["names"]),
+                tuple(manifest["one_sided"]),
+                backbone.restored(manifest["feature_map"]),
+                backbone,
+                tuple(arrays[f"parameter.{k}"] for k in range(count)),
+                arrays["location"],
+                arrays["scale"],
+                arrays["lower"],
+                arrays["upper"],
+                arrays["calibration"],
+                manifest["metadata"],
+            )
+            estimator(trial_events(estimator.features))  # parts that do not fit together show here
+        return estimator
 
 
 def log_ratios(nuisances: Nuisances, names: tuple[str, ...], one_sided: tuple[str, ...]) -> np.ndarray:

@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..catalogue import AXES, HEADS
 from ..errors import InputError, nearest
 from . import registry
-from .backbones import BACKBONES, MLP, Backbone
-from .ensembles import ENSEMBLES, Bootstrap, Ensemble
-from .heads import HEADS, Head
-from .losses import LOSSES, Derivative, Loss
+from .backbones import MLP, Backbone
+from .ensembles import Bootstrap, Ensemble
+from .heads import Head
+from .losses import Derivative, Loss
 from .registry import check_count
 from .sources import SHAPES
 
 SCHEDULES = ("cosine", "one-cycle")
 MINIBATCHES = ("shared", "own")
-AXES: dict[str, Mapping[str, type[Any]]] = {
-    "backbone": BACKBONES, "head": HEADS, "loss": LOSSES, "ensemble": ENSEMBLES,
-}  # fmt: skip
-"""The four axes on which methods differ, with their entries by name."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class TrainSettings:
         """Refuse combinations that make no sense, with the reason."""
         assert self.head is not None
         assert self.backbone is not None
-        if self.head.name not in self.loss.heads:
+        if not {self.head.name, self.head.like} & {*self.loss.heads}:
             raise InputError(
                 f"loss {self.loss.name!r} cannot train head {self.head.name!r}: {self.loss.reason}; "
                 f"take one of {', '.join(self.loss.heads)}"

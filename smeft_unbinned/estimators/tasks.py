@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,9 +26,13 @@ from ..progress import progress_bar
 from ..storage import check_target, checksum
 from .backbones import Network
 from .estimator import Estimator
+from .learning import Learning, LearningOptions
 from .parts import collect, differences, numbered, part, part_file
 from .settings import TrainSettings
 from .train import train
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["collect", "load_sample", "part", "part_file", "resumable", "train_parts", "train_task"]
 
@@ -61,31 +65,31 @@ def train_task(
     i: int,
     n: int,
     output: str | os.PathLike[str],
-    *,
-    features: Sequence[str] | None = None,
-    operators: Sequence[str] | None = None,
-    calibrate: Events | str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    **options: Unpack[LearningOptions],
 ) -> Path:
     """Train part i of n of the ensemble OUTPUT; write `part_file` and return its path.
 
     Called again, it does nothing if the file is there; otherwise it goes on from the checkpoint beside it,
-    where the method writes one. Other arguments as in `train`. Raises InputError where the file belongs to
+    where the method writes one. options: see `LearningOptions`. Raises InputError where the file belongs to
     other events or settings, and for ensembles whose members cannot be trained apart.
     """
+    learning = Learning(**options)
     members = _members(settings, i, n)
     path = check_target(part_file(output, i, n))
     events = sample if isinstance(sample, Events | Samples) else load_sample(sample)
-    larger = calibrate if calibrate is None or isinstance(calibrate, Events) else Events.load(calibrate)
-    record = {"part": i, "of": n, "data": _data(events, features, operators, larger)}
+    learning = replace(learning, calibrate=learning.larger_sample())
+    record = {"part": i, "of": n, "data": _data(events, learning)}
     if path.exists():
         _check_finished(path, settings, record)
         return path
     checkpoint = path.with_name(path.name + ".checkpoint")
     estimator = train(
-        events, settings, features=features, operators=operators, calibrate=larger, members=members,
-        checkpoint=checkpoint if resumable(settings) else None, progress=progress,
-    )  # fmt: skip
+        events,
+        settings,
+        members=members,
+        checkpoint=checkpoint if resumable(settings) else None,
+        **vars(learning),
+    )
     replace(estimator, metadata={**estimator.metadata, "task": record}).save(path)
     checkpoint.unlink(missing_ok=True)
     return path
@@ -102,24 +106,22 @@ def train_parts(
     executor: Executor,
     n: int,
     output: str | os.PathLike[str],
-    *,
-    features: Sequence[str] | None = None,
-    operators: Sequence[str] | None = None,
-    calibrate: Events | str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    **options: Unpack[LearningOptions],
 ) -> Estimator:
     """Train n parts on the workers of an executor and return the joined ensemble.
 
     The parts are written beside OUTPUT, which the workers and this process must see under the same name; so
     must they the events, where `sample` is a path. They stay: what is finished is not repeated by another
-    call. Raises InputError, naming the parts, where some could not be trained; RuntimeError where they failed
-    otherwise.
+    call. options: see `LearningOptions`. Raises InputError, naming the parts, where some could not be
+    trained; RuntimeError where they failed otherwise.
     """
+    learning = Learning(**options)
     _members(settings, 1, n)
     place, where = check_target(output).absolute(), _absolute(sample)
-    call = partial(train_task, features=features, operators=operators, calibrate=_absolute(calibrate))
+    apart = replace(learning, calibrate=_absolute(learning.calibrate), progress=False)
+    call = partial(train_task, **vars(apart))
     failed: dict[int, Exception] = {}
-    with progress_bar(progress) as bar:
+    with progress_bar(learning.progress) as bar:
         task = bar.add_task("training", total=n, note=f"{n} parts")
         futures = [executor.submit(call, where, settings, i, n, place) for i in range(1, n + 1)]
         for i, future in enumerate(futures, start=1):
@@ -151,20 +153,16 @@ def _absolute(sample: Any) -> Any:
     return os.path.abspath(sample) if isinstance(sample, str | os.PathLike) else sample
 
 
-def _data(
-    sample: Events | Samples,
-    features: Sequence[str] | None,
-    operators: Sequence[str] | None,
-    calibrate: Events | None,
-) -> str:
+def _data(sample: Events | Samples, learning: Learning) -> str:
     """Return a checksum of all that is learned from."""
+    features, operators, larger = learning.features, learning.operators, learning.larger_sample()
     events = list(sample.events) if isinstance(sample, Samples) else [sample]
     content: list[Any] = [
         list(events[0].features.columns if features is None else features),
         list(sample.operators if operators is None else operators),
         [checksum(sample.points), list(sample.terms)] if isinstance(sample, Samples) else [],
         [_events(e) for e in events],
-        None if calibrate is None else _events(calibrate),
+        None if larger is None else _events(larger),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -16,10 +16,13 @@ from ..errors import InputError
 from ..events import Events
 from ..events.morphing import monomial_names
 from ..events.samples import Samples
+from ..keywords import take
 from ..polynomial import Polynomial, unpack
 from ..progress import progress_bar
+from ..storage import checksum
 from . import calibration
 from .estimator import Estimator
+from .learning import Learning
 from .loop import Report
 from .prepare import normalised, prepare, truth_of
 from .settings import TrainSettings
@@ -32,42 +35,36 @@ def train(
     sample: Events | Samples,
     settings: TrainSettings | None = None,
     *,
-    features: Sequence[str] | None = None,
-    operators: Sequence[str] | None = None,
-    calibrate: Events | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     members: Sequence[int] | None = None,
-    progress: bool = False,
-    **changes: Any,
+    **options: Any,
 ) -> Estimator:
     """Learn the ratio coefficients of all operators.
 
     sample: SM events with truth polynomials, of which weights and sigma(c) are used; or separate samples, the
         first at the SM, for the losses that learn from them.
-    settings: a TrainSettings; single ones, and options of the method, can be given by name (loss="alices",
-        replicas=4, seed=1, ...).
-    features, operators: subsets of those of the events; default all.
-    calibrate: a larger sample with truth on which the mean of r is set to sigma(c)/sigma(0);
-        default the events themselves.
+    settings: a TrainSettings.
     checkpoint: a file written after every epoch, from which a killed run continues to the same result.
     members: numbers of the members to train, for a part of a large ensemble; default all.
+    options: features, operators, calibrate and progress, see `LearningOptions`; and single settings and
+        options of the method by name (loss="alices", replicas=4, seed=1, ...).
     Raises InputError for input and for settings that do not fit, and where the loss is not finite.
     """
-    settings = (settings or TrainSettings()).changed(**changes)
+    learning = take(Learning, options)
+    settings = (settings or TrainSettings()).changed(**options)
     if settings.device != "cpu" and not torch.cuda.is_available():
         raise InputError(f"device {settings.device!r} is not available here; use device='cpu'")
     assert settings.backbone is not None
     assert settings.head is not None
+    calibrate = learning.larger_sample()
     if calibrate is not None:
-        truth_of(calibrate, operators)
-    prepared = prepare(
-        sample, settings, features=features, operators=operators, members=members, checkpoint=checkpoint
-    )
+        truth_of(calibrate, learning.operators)
+    prepared = prepare(sample, settings, learning, members=members, checkpoint=checkpoint)
     if calibrate is not None:
         prepared.inputs(calibrate.features.iloc[:1])  # before the work, not after
     problem = prepared.problem
     wall, cpu = time.perf_counter(), time.process_time()
-    with reporter(settings, progress) as report:
+    with reporter(settings, learning.progress) as report:
         outcome = settings.backbone.fit(problem, report)
     estimator = Estimator(
         operators=prepared.operators,
@@ -83,7 +80,12 @@ def train(
             "members": list(problem.members),
             "history": outcome.history,
             "best_validation": outcome.best_validation,
-            "events": {"count": _count(sample), "checksum": problem.fingerprint, **_about(sample)},
+            "events": {
+                "count": _count(sample),
+                "checksum": problem.fingerprint,
+                **_about(sample),
+                "samples": [checksum(e.features.to_numpy(float)) for e in _all(sample)],
+            },
             "seconds": {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu},
             "versions": {package: version(package) for package in settings.backbone.packages},
             "notes": [],
@@ -92,12 +94,16 @@ def train(
     return _calibrate(estimator, sample, calibrate)
 
 
+def _all(sample: Events | Samples) -> Sequence[Events]:
+    return [sample] if isinstance(sample, Events) else sample.events
+
+
 def _count(sample: Events | Samples) -> int:
-    return len(sample) if isinstance(sample, Events) else sum(map(len, sample.events))
+    return sum(map(len, _all(sample)))
 
 
 def _about(sample: Events | Samples) -> dict[str, Any]:
-    return sample.metadata if isinstance(sample, Events) else sample.events[0].metadata
+    return _all(sample)[0].metadata
 
 
 def _calibrate(estimator: Estimator, sample: Events | Samples, larger: Events | None) -> Estimator:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
 from ..errors import InputError
+from ..extensions import Registry
 
 GROUP = "smeft_unbinned.fitters"
 """Group of the entry points."""
@@ -63,24 +65,18 @@ class Fitter:
             )
 
 
+def _fault(found: Any, name: str) -> str:
+    if not isinstance(found, Fitter):
+        return f"must name a smeft_unbinned.fitters.Fitter, got {type(found).__name__}"
+    return "" if found.name == name else f"calls itself {found.name!r}; its name must be {name!r}"
+
+
+FITTERS: Registry[Fitter] = Registry("fitter", GROUP, _fault)
+
+
 def fitters() -> tuple[Fitter, ...]:
     """Return the fitters of all installed packages, sorted by name.
 
     Raises InputError for an entry point that cannot be loaded or names something else.
     """
-    found = []
-    for entry in metadata.entry_points(group=GROUP):
-        try:
-            fitter = entry.load()
-        except Exception as error:
-            raise InputError(
-                f"the fitter {entry.name!r} ({entry.value}) cannot be loaded: {error}; repair or remove the "
-                "package that registers it"
-            ) from error
-        if not isinstance(fitter, Fitter):
-            raise InputError(
-                f"the entry point {entry.name!r} ({entry.value}) of {GROUP} must name a "
-                f"smeft_unbinned.fitters.Fitter, got {type(fitter).__name__}"
-            )
-        found.append(fitter)
-    return tuple(sorted(found, key=lambda f: f.name))
+    return tuple(FITTERS.values())

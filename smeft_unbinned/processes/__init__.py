@@ -1,18 +1,17 @@
 """Processes with exact truth: events whose dependence on the Wilson coefficients is known in closed form.
 
-`PROCESSES` names them all, `HADRONIC` those in proton-proton collisions, which share more options.
+`PROCESSES` has them all by name, also those of other packages; `hadronic` tells which take the options of
+proton-proton collisions.
 """
 
 from __future__ import annotations
 
+from ..catalogue import PROCESSES
 from ..errors import InputError, nearest
-from . import toy, ttbar
 from .collision import CollisionOptions, SampleOptions, SelectionOptions
-from .protocol import HadronProcess, Process
-from .vh_process import WH_DEFAULT, VHProcess
+from .protocol import HadronProcess, Process, hadronic
 
 __all__ = [
-    "HADRONIC",
     "PROCESSES",
     "CollisionOptions",
     "HadronProcess",
@@ -20,20 +19,17 @@ __all__ = [
     "SampleOptions",
     "SelectionOptions",
     "find",
+    "hadronic",
 ]
-
-HADRONIC: dict[str, HadronProcess] = {
-    "ZH": VHProcess("ZH"),
-    "WH": VHProcess("WH", DEFAULT=WH_DEFAULT),
-    "ttbar": ttbar,
-}
-PROCESSES: dict[str, Process] = {**HADRONIC, "toy": toy}
 
 
 def find(name: str) -> Process:
-    """Return a process by name, in any case; raise InputError naming the nearest for an unknown one."""
-    by_lower = {key.lower(): process for key, process in PROCESSES.items()}
+    """Return a process by name, in any case; raise InputError naming the nearest for an unknown one.
+
+    Raises InputError, too, for a process of another package that cannot be used, see `extensions.Registry`.
+    """
+    by_lower = {key.lower(): key for key in PROCESSES}
     if name.lower() not in by_lower:
         known = ", ".join(PROCESSES)
         raise InputError(f"unknown process {name!r}; known are {known}.{nearest(name, PROCESSES)}")
-    return by_lower[name.lower()]
+    return PROCESSES[by_lower[name.lower()]]

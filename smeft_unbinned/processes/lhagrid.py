@@ -75,9 +75,9 @@ class LHAGrid:
 
 
 def _member_file(path: Path, member: int) -> Path:
-    if path.is_dir():
+    if os.path.isdir(path):  # False, not an error, for an impossible name
         path = path / f"{path.name}_{member:04d}.dat"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"no grid file {path}; give a member file such as NAME_0000.dat, or the folder of a set"
         )

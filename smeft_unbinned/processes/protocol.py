@@ -1,13 +1,14 @@
 """What every exactly known process offers: names, truth, samples and cross sections.
 
 A process is a module with these functions, or an object with the same methods. A new one is one module and
-one line in `processes.PROCESSES`; tests/processes/test_process_contract.py then checks it.
+one line in `catalogue.PROCESSES`, or an entry point of the group `smeft_unbinned.processes` in a package of
+its own; tests/processes/test_process_contract.py checks it either way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -57,6 +58,10 @@ class Process(Protocol):
 class HadronProcess(Process, Protocol):
     """A process in proton-proton collisions, with the options that all of them share."""
 
+    @property
+    def HADRONIC(self) -> bool:
+        """True, by which `hadronic` knows it."""
+
     def truth(
         self, points: pd.DataFrame | Mapping[str, ArrayLike], **options: Unpack[CollisionOptions]
     ) -> Polynomial:
@@ -67,3 +72,8 @@ class HadronProcess(Process, Protocol):
 
     def cross_section(self, *, order: int = ..., **options: Unpack[SelectionOptions]) -> Polynomial:
         """As for `Process`, after cuts; see `SelectionOptions`. order: quadrature nodes per panel."""
+
+
+def hadronic(process: Process) -> TypeGuard[HadronProcess]:
+    """Whether a process takes the options of proton-proton collisions: energy, densities, scale and cuts."""
+    return bool(getattr(process, "HADRONIC", False))

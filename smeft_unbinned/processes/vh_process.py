@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Given = TypeVar("Given", bound=CollisionOptions)
-WH_DEFAULT = ("cHW", "cHq3", "cHbox", "cHWtil")
-"""Of the default coefficients of ZH those on which WH depends."""
 
 
 @dataclass(frozen=True)
 class VHProcess:
     """The functions of `vh` for one `process`, "ZH" or "WH"; see there for the arguments."""
+
+    HADRONIC: ClassVar[bool] = True
 
     process: str
     OPERATORS: tuple[str, ...] = vh.OPERATORS
@@ -55,3 +55,8 @@ class VHProcess:
     ) -> Polynomial:
         """See `vh.cross_section`."""
         return vh.cross_section(process=self.process, pt_edges=pt_edges, order=order, **self._own(options))
+
+
+ZH = VHProcess("ZH")
+WH = VHProcess("WH", DEFAULT=("cHW", "cHq3", "cHbox", "cHWtil"))
+"""By default the coefficients of ZH on which WH depends."""

@@ -166,8 +166,8 @@ def test_positive_heads_are_positive_whatever_the_network_says(head: Head, data:
 
 
 def test_some_head_is_positive_and_one_linear() -> None:
-    assert {name for name, h in HEADS.items() if h.positive} == {"squares"}
-    assert {name for name, h in HEADS.items() if h.linear_only} == {"linear"}
+    assert {name for name in HEADS.own if HEADS[name].positive} == {"squares"}
+    assert {name for name in HEADS.own if HEADS[name].linear_only} == {"linear"}
 
 
 def test_squares_are_the_sum_of_squares_they_say() -> None:

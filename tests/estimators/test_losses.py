@@ -104,7 +104,7 @@ def test_the_loss_is_smallest_at_the_mean_rate(
     w = data.weights[:, 0] / data.weights[:, 0].sum()
     linear = (w[:, None] * data.labels.linear).sum(0)
     quadratic = (w[:, None, None] * data.labels.quadratic).sum(0)
-    head = HEADS["quadratic" if "quadratic" in loss.heads else "linear"]()
+    head = HEADS["linear" if {*loss.heads} == {"linear"} else "quadratic"]()
     best = linear if head.linear_only else packed(linear, quadratic)
     at_best = best.clone().requires_grad_()
     lowest = mean_loss(loss, head, data, source, at_best, coins)
@@ -387,10 +387,10 @@ def test_each_loss_says_which_heads_it_trains() -> None:
         assert entry.name == name
         assert entry.heads
         assert set(entry.heads) <= set(HEADS), name
-    assert {n for n, e in LOSSES.items() if not e.needs_truth} == {
+    assert {n for n in LOSSES.own if not LOSSES[n].needs_truth} == {
         "carl", "multiclass", "decomposed", "quadratic-classifier",
     }  # fmt: skip
-    assert {n for n, e in LOSSES.items() if e.regression} == {"derivative", "sally"}
+    assert {n for n in LOSSES.own if LOSSES[n].regression} == {"derivative", "sally"}
 
 
 # where points are drawn

@@ -22,7 +22,7 @@ def fitter(package: str = "numpy", versions: str = ">=1.0") -> Fitter:
 class Entry:
     """An entry point that gives a value, or raises it."""
 
-    name, value = "broken", "nothing:here"
+    name, value, dist = "x", "nothing:here", None
 
     def __init__(self, gives: object) -> None:
         self.gives = gives
@@ -70,7 +70,7 @@ def test_another_package_adds_a_fitter(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("gives", "match"),
     [
-        (ImportError("no module named y"), r"'broken' \(nothing:here\) cannot be loaded: no module named y"),
+        (ImportError("no module named y"), r"'x' \(nothing:here\) cannot be loaded: no module named y"),
         (3, "must name a smeft_unbinned.fitters.Fitter, got int"),
     ],
 )

@@ -11,11 +11,15 @@ import pytest
 
 from smeft_unbinned import Events
 from smeft_unbinned.errors import InputError
-from smeft_unbinned.processes import HADRONIC, PROCESSES, find, ttbar
+from smeft_unbinned.processes import PROCESSES, find, hadronic, ttbar
 from smeft_unbinned.processes.protocol import METADATA
 
 SAMPLES = [(name, {}) for name in PROCESSES]
-SAMPLES += [(name, {"unweighted": False, "pt_min": 50.0, "energy": 13_600.0}) for name in HADRONIC]
+SAMPLES += [
+    (name, {"unweighted": False, "pt_min": 50.0, "energy": 13_600.0})
+    for name in PROCESSES
+    if hadronic(find(name))
+]
 IDS = [f"{name}-{'weighted' if options else 'default'}" for name, options in SAMPLES]
 
 
@@ -66,8 +70,10 @@ def test_metadata(sample: tuple[str, dict[str, Any], Events]) -> None:
     assert set(METADATA) <= set(events.metadata)
     assert events.metadata["process"] == name
     assert events.metadata["seed"] == 5
-    if name in HADRONIC:
+    if hadronic(PROCESSES[name]):
         assert events.metadata["energy"] == options.get("energy", events.metadata["energy"]) > 1e3
+        assert math.isfinite(events.metadata["scale"])
+    if hadronic(PROCESSES[name]) and name in PROCESSES.own:
         assert 200.0 < events.metadata["scale"] < 1000.0
         assert math.isfinite(events.metadata["input_scheme"]["mt" if name == "ttbar" else "mZ"])
 

@@ -1,10 +1,9 @@
-"""Backbones: networks and other learners. One file each; see `base.Backbone`."""
+"""Backbones: networks and other learners. One file each, see `base.Backbone`; `catalogue` has their names."""
 
+from ...catalogue import BACKBONES
 from .base import Backbone, Network
 from .lgatr import LGATr
 from .mlp import MLP
 from .trees import Trees
-
-BACKBONES: dict[str, type[Backbone]] = {b.name: b for b in (MLP, LGATr, Trees)}
 
 __all__ = ["BACKBONES", "MLP", "Backbone", "LGATr", "Network", "Trees"]

@@ -17,6 +17,8 @@ import torch
 
 from ...errors import InputError, require
 from ..data import Data, Labels
+from ..registry import check_count
+from . import trees_text
 from .base import Backbone
 
 if TYPE_CHECKING:
@@ -52,8 +54,7 @@ class Trees(Backbone):
 
     def __post_init__(self) -> None:
         for field, least in {"trees": 1, "leaves": 2, "min_leaf": 1, "threads": 1}.items():
-            if int(getattr(self, field)) < least:
-                raise InputError(f"{field} must be at least {least}, got {getattr(self, field)}")
+            check_count(field, getattr(self, field), least)
         for field in ("shrinkage", "fraction"):
             if not 0 < getattr(self, field) <= 1:
                 raise InputError(f"{field} must be above 0 and at most 1, got {getattr(self, field)}")
@@ -142,7 +143,7 @@ class Trees(Backbone):
         found = np.empty((len(parameters[0]), len(inputs), outputs))
         for k, texts in enumerate(parameters):
             for m, text in enumerate(texts):
-                booster = lightgbm.Booster(model_str=_text(text))
+                booster = lightgbm.Booster(model_str=trees_text.unpack(text))
                 found[m, :, k] = booster.predict(
                     np.asarray(inputs, dtype=np.float32), num_threads=self.threads
                 )
@@ -197,11 +198,6 @@ def _history(curves: Sequence[np.ndarray]) -> list[dict[str, list[float]]]:
     steps = sorted({*range(_EVERY - 1, rounds, _EVERY), rounds - 1})
     rows = [np.array([curve[min(step, len(curve) - 1)] for curve in curves]) for step in steps]
     return [{"training": row[:, 0].tolist(), "validation": row[:, 1].tolist()} for row in rows]
-
-
-def _text(stored: np.ndarray) -> str:
-    """Return the description of trees from compressed bytes (L,), zeros at their end."""
-    return zlib.decompressobj().decompress(stored.tobytes()).decode()
 
 
 def _stacked(texts: Sequence[np.ndarray]) -> np.ndarray:

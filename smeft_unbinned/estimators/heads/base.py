@@ -29,6 +29,8 @@ class Head(ABC):
     """Whether r has no quadratic term."""
     positive: ClassVar[bool] = False
     """Whether r is positive for every c by construction."""
+    like: ClassVar[str] = ""
+    """Name of another head that is trained alike: losses that take that one take this one too."""
 
     @abstractmethod
     def outputs(self, n: int) -> int:
