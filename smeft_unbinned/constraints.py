@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import rules
-from .errors import InputError, brief, nearest
+from .errors import InputError, brief, check_name, nearest
 from .polynomial import Array, Point, as_point, convert, namespace
 from .rules import Rule
 
@@ -53,7 +53,7 @@ class Coefficients:
         for name, raw in block.items():
             if not isinstance(name, str) or not name:
                 raise InputError(f"a coefficient is called by a text that is not empty, got {brief(name)}")
-            entry = _entry(name, raw)
+            entry = _entry(check_name(name), raw)
             if entry.get("constrain") is True:
                 fixed[name] = _fixed(name, entry)
             elif "value" in entry:
@@ -123,7 +123,7 @@ class NuisanceBlock:
         for name, raw in block.items():
             if not isinstance(name, str) or not name:
                 raise InputError(f"a nuisance is called by a text that is not empty, got {brief(name)}")
-            entry = _entry(name, raw, "nuisance", _NUISANCE_KEYS)
+            entry = _entry(check_name(name), raw, "nuisance", _NUISANCE_KEYS)
             if "value" in entry and len(entry) > 1:
                 raise InputError(
                     f"nuisance {name}: a fixed value leaves no room for {brief(dict(entry))}; remove the rest"
@@ -207,7 +207,7 @@ def check_constraints(given: Any, nuisances: Sequence[str]) -> dict[str, Constra
         try:
             centre, error = (float(x) for x in pair)
             usable = bool(np.isfinite(centre) and np.isfinite(error) and error > 0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             usable = False
         if not usable:
             raise InputError(

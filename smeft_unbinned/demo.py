@@ -16,9 +16,10 @@ import pandas as pd
 import yaml
 
 from .comparison.intervals import compare
+from .data_options import FB_PER_PB
 from .datasets import UnbinnedDataset, histogram
 from .events import Events
-from .export import FB_PER_PB, export
+from .export import export
 from .likelihood import Likelihood
 from .plots import intervals, training_curves
 from .processes import vh

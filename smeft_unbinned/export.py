@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from .data_options import DataChoice, DataOptions
 from .datasets import UnbinnedDataset
 from .ensemble import check_ensemble, negative, networks
 from .errors import InputError
@@ -16,13 +18,36 @@ from .polynomial import Array, Polynomial, QuadraticForm
 from .systematics import GROUPS, with_responses
 from .version import __version__
 
-FB_PER_PB = 1000.0
-PSEUDO_DATA = ("asimov", "toy")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 ENOUGH = 10
 """Effective simulated events per expected one below which Asimov data come with a note."""
 FAR = 10.0
 """Ratio of measured to expected events beyond which data come with a note."""
 Ratio = Callable[[pd.DataFrame], QuadraticForm]
+
+
+class ExportOptions(DataOptions, total=False):
+    """`DataOptions`, and what is made of an ensemble of networks.
+
+    replicas: also store the polynomials of every network, for `fit.fit_replicas`; default False.
+    central: "mean", the default, or "median" over the networks, coefficient by coefficient, is what -2 log L
+        is made of. A median may turn negative where no network does; the number of such events is noted.
+
+    The estimator needs `replicas(features)`, batch (M, N), for either of these.
+    """
+
+    replicas: bool
+    central: str
+
+
+@dataclass(frozen=True)
+class ExportChoice(DataChoice):
+    """`ExportOptions` with a value for each."""
+
+    replicas: bool = False
+    central: str = "mean"
 
 
 def export(
@@ -32,15 +57,9 @@ def export(
     luminosity: float | None = None,
     *,
     name: str = "unbinned",
-    efficiency: float = 1.0,
-    pseudo_data: str = "asimov",
-    at: Mapping[str, float] | None = None,
-    seed: int = 0,
-    basis: str | None = None,
-    replicas: bool = False,
-    central: str = "mean",
     responses: Callable[[pd.DataFrame], Nuisances] | None = None,
     groups: int = GROUPS,
+    **options: Unpack[ExportOptions],
 ) -> UnbinnedDataset:
     """Return the unbinned dataset of observed events, or of pseudo-data made from simulated ones.
 
@@ -52,59 +71,51 @@ def export(
     expected: nu(c), the expected number of events, depending on every operator that the ratios depend on;
         default luminosity x efficiency x sigma(c) of `observed`, for Asimov data with truth summed over the
         same events, so that the best fit is `at`.
-    luminosity: in fb^-1. efficiency: all that multiplies the rate, branching fractions included.
-    replicas: also store the polynomials of every network of the ensemble, for `fit.fit_replicas`.
-    central: "mean" or "median" over the networks, coefficient by coefficient, is what -2 log L is made of.
-        A median may turn negative where no network does; the number of such events is noted.
-    The estimator needs `replicas(features)`, batch (M, N), for either of these.
+    luminosity: in fb^-1.
     responses: features -> responses to nuisance parameters, a ResponseEstimator say, of the events and, in
         `groups` groups, of the yield. The simulated events need truth; to measured ones
         `systematics.with_responses` adds them.
+    options: efficiency, pseudo_data, at, seed, basis, replicas and central, see `ExportOptions`.
     Raises InputError for a missing yield, for `at` without truth, for operators that do not fit, and for
     replicas or a median of what is no ensemble.
     """
-    if pseudo_data not in PSEUDO_DATA:
-        raise InputError(f"pseudo_data is one of {', '.join(PSEUDO_DATA)}, got {pseudo_data!r}")
-    if luminosity is not None and not luminosity > 0:
-        raise InputError(f"the luminosity must be positive, got {luminosity} fb^-1")
-    if not efficiency > 0:
-        raise InputError(f"the efficiency must be positive, got {efficiency}")
-    check_ensemble(estimator, replicas, central)
+    choice = ExportChoice(**options)
+    scale = None if luminosity is None else choice.scale(luminosity)
+    check_ensemble(estimator, choice.replicas, choice.central)
     if responses is not None and not (isinstance(observed, Events) and observed.truth is not None):
         raise InputError(
             "responses need simulated events with truth for the yield; for measured events export without "
             "and add them by systematics.with_responses(dataset, ...)"
         )
-    scale = None if luminosity is None else luminosity * FB_PER_PB * efficiency
     events = observed if isinstance(observed, Events) else None
     weights: Array | None = None
     if events is not None:
         if scale is None:
             raise InputError("pseudo-data from simulated events need a luminosity in fb^-1")
-        events, weights = _pseudo_data(events, scale, pseudo_data, at, seed)
-    elif at:
+        events, weights = _pseudo_data(events, scale, choice)
+    elif choice.at:
         raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
     features = events.features if events is not None else observed_frame(observed)
-    ratios, spread, kept = _ratios(estimator, features, events, replicas, central)
+    ratios, spread, kept = _ratios(estimator, features, events, choice)
     if expected is None:
         whole = observed if isinstance(observed, Events) else None
-        expected = _expected(whole, scale, ratios.operators, pseudo_data)
+        expected = _expected(whole, scale, ratios.operators, choice.pseudo_data)
     missing = [n for n in ratios.operators if n not in expected.operators]
     if missing:
         raise InputError(f"the expected yield does not know {', '.join(missing)}, on which the ratios depend")
     source = events.metadata if events is not None else {}
-    notes = _notes(weights) if events is not None and pseudo_data == "asimov" else []
+    notes = _notes(weights) if events is not None and choice.pseudo_data == "asimov" else []
     if events is None:
         notes = counted(len(features), float(np.sum(expected.dense().constant)))
     if unfamiliar := getattr(estimator, "unfamiliar", None):
         notes += unfamiliar(features)
     metadata = {
-        **origin(estimator, source, features, luminosity, efficiency, at, seed),
+        **origin(estimator, source, features, luminosity, choice),
         "sources": list((observed if isinstance(observed, Events) else Events(features)).sources),
-        "data": pseudo_data if events is not None else "observed",
-        "notes": [*notes, *negative(ratios, central)],
+        "data": choice.pseudo_data if events is not None else "observed",
+        "notes": [*notes, *negative(ratios, choice.central)],
         "ensemble": {
-            "central": None if spread is None else central,
+            "central": None if spread is None else choice.central,
             "replicas": None if kept is None else kept.batch_shape[0],
         },
     }
@@ -113,7 +124,7 @@ def export(
         ratios,
         expected.restrict(ratios.operators),
         weights,
-        basis=basis or source.get("basis", "warsaw"),
+        basis=choice.basis or source.get("basis", "warsaw"),
         spread=spread,
         replicas=kept,
         metadata=metadata,
@@ -128,9 +139,7 @@ def origin(
     source: Mapping[str, Any],
     features: pd.DataFrame,
     luminosity: float | None,
-    efficiency: float,
-    at: Mapping[str, float] | None,
-    seed: int,
+    choice: DataChoice,
 ) -> dict[str, Any]:
     """Return what every exported dataset records of where it comes from, JSON types.
 
@@ -143,10 +152,10 @@ def origin(
         "scale": source.get("scale"),
         "input_scheme": source.get("input_scheme"),
         "luminosity_fb-1": luminosity,
-        "efficiency": efficiency,
+        "efficiency": choice.efficiency,
         "features": list(features.columns),
-        "at": {k: float(v) for k, v in (at or {}).items()},
-        "seed": seed,
+        "at": {k: float(v) for k, v in (choice.at or {}).items()},
+        "seed": choice.seed,
         "smeft_unbinned": __version__,
     }
 
@@ -158,22 +167,20 @@ def observed_frame(observed: Any) -> pd.DataFrame:
     return Events(observed).features
 
 
-def _pseudo_data(
-    events: Events, scale: float, kind: str, at: Mapping[str, float] | None, seed: int
-) -> tuple[Events, Array]:
+def _pseudo_data(events: Events, scale: float, choice: DataChoice) -> tuple[Events, Array]:
     """Return the events of the pseudo-data and their weights, expected number of events at c each."""
     rate = scale * np.asarray(events.weights)
-    if at:
+    if choice.at:
         if events.truth is None:
             raise InputError("pseudo-data away from the SM need events with truth polynomials")
-        rate = rate * np.asarray(events.truth.evaluate(at))
+        rate = rate * np.asarray(events.truth.evaluate(choice.at))
     if not rate.sum() > 0:
         raise InputError(f"{rate.sum():g} events are expected; the weights must sum to something positive")
     if np.any(rate < 0):
         raise InputError(f"{np.sum(rate < 0)} events have a negative rate; unweight the sample first")
-    if kind == "asimov":
+    if choice.pseudo_data == "asimov":
         return events, rate
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(choice.seed)
     drawn = np.sort(rng.choice(len(events), size=rng.poisson(rate.sum()), p=rate / rate.sum()))
     if drawn.size == 0:
         raise InputError(f"the toy holds no event ({rate.sum():.3g} expected); raise the luminosity")
@@ -181,7 +188,7 @@ def _pseudo_data(
 
 
 def _ratios(
-    estimator: Ratio | None, features: pd.DataFrame, events: Events | None, replicas: bool, central: str
+    estimator: Ratio | None, features: pd.DataFrame, events: Events | None, choice: ExportChoice
 ) -> tuple[QuadraticForm, Array | None, QuadraticForm | None]:
     """Return the ratios, batch (N,), their spread, (N, P), and those of every network, batch (M, N)."""
     if estimator is None:
@@ -190,8 +197,8 @@ def _ratios(
         if np.abs(np.asarray(events.truth.constant) - 1).max() > 1e-6:
             raise InputError("the truth of every event must be relative to the SM: 1 at the SM")
         return events.truth, None, None
-    if replicas or central != "mean":
-        return networks(estimator, features, replicas, central)
+    if choice.replicas or choice.central != "mean":
+        return networks(estimator, features, choice.replicas, choice.central)
     if hasattr(estimator, "predict"):
         ratios, spread = estimator.predict(features)
         return ratios, spread, None

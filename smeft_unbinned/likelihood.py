@@ -10,15 +10,18 @@ import numpy as np
 from array_api_compat import is_numpy_array
 
 from . import curves
+from .combination import Combination, CombinationOptions
 from .constraints import Constraint, ConstraintTerm, check_bounds, check_constraints
-from .datasets.overlap import Overlaps, check_overlap
+from .datasets.overlap import check_overlap
 from .datasets.protocol import Dataset, nuisances_of
 from .errors import InputError, NonPositiveRatio, brief, nearest
-from .maps import Evolution, Rows, check_evolution, coefficients_of
+from .maps import Rows, check_evolution, coefficients_of
 from .polynomial import Array, Point, as_point, check_operators, convert, namespace
 from .rules import Rule, compact, degree, finite, names_in, normal, resolve
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .profiled import ProfiledLikelihood
 
 
@@ -32,16 +35,13 @@ class Likelihood:
     dependent: coefficients that are functions of others, {name: {other: factor}} for linear combinations and
         {name: ((factor, ((other, power), ...)), ...)} for sums of products. The others may be free, fixed or
         dependent.
-    evolution: {dataset: {operator: {coefficient: factor}}} for datasets that depend on linear combinations of
-        the coefficients of the fit: those at the scale of the dataset, say. Operators of such a dataset that
-        are not listed are zero.
     bounds: prior ranges by name, (lower, upper), in TeV^-2 for coefficients, used by samplers.
     constraints: (centre, error) of the Gaussian constraint of a nuisance by name, (0, 1) where it is not
         given, None for no constraint. The sum of ((theta - centre)/error)^2 is one more term of -2 log L.
     strict: raise NonPositiveRatio at any point where a ratio is not positive, in place of the penalty of the
         datasets; for numpy points, and at the cost of one more evaluation of the ratios.
-    allow_overlap: groups of names of datasets that may be made of the same events, [("a", "b")]: different
-        selections of one simulated sample, say. Others that are would count them twice, and are refused.
+    options: evolution, for datasets in coefficients at another scale, and allow_overlap, for those made of
+        the same events, see `CombinationOptions`.
 
     `parameters` are the free coefficients, `operators`, and then the free nuisances, `nuisances`: those of
     all datasets, and one name is one parameter wherever it occurs. A point is a mapping by name or an array
@@ -64,9 +64,9 @@ class Likelihood:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         constraints: Mapping[str, tuple[float, float] | None] | None = None,
         strict: bool = False,
-        evolution: Evolution | None = None,
-        allow_overlap: Overlaps = (),
+        **options: Unpack[CombinationOptions],
     ) -> None:
+        combination = Combination(**options)
         if hasattr(datasets, "m2logl") or not isinstance(datasets, Iterable):
             raise InputError(
                 f"datasets must be a list of datasets, got {brief(datasets)}; write Likelihood([dataset])"
@@ -78,10 +78,10 @@ class Likelihood:
             if not hasattr(d, "m2logl"):
                 raise InputError(f"datasets must hold datasets only, got {brief(d)}; load it first")
         self._check_datasets()
-        check_overlap(self.datasets, allow_overlap)
-        self.allow_overlap = allow_overlap
+        self.allow_overlap = combination.allow_overlap
+        check_overlap(self.datasets, self.allow_overlap)
         self.fixed = {name: finite(name, value) for name, value in (fixed or {}).items()}
-        self.evolution = check_evolution(evolution, self.datasets)
+        self.evolution = check_evolution(combination.evolution, self.datasets)
         known = tuple(dict.fromkeys(n for d in self.datasets for n in coefficients_of(d, self.evolution)))
         every = tuple(dict.fromkeys(name for d in self.datasets for name in nuisances_of(d)))
         bound = {*self.fixed, *(dependent or {})}

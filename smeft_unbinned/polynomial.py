@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from .errors import InputError, nearest
+from .errors import InputError, check_name, nearest, repeated
 
 Array: TypeAlias = Any
 """An array of any array-API library."""
@@ -128,8 +128,8 @@ def check_operators(operators: Iterable[str]) -> tuple[str, ...]:
     """Return the names as a tuple; raise InputError for a repeated or empty name."""
     if isinstance(operators, str):
         raise InputError(f"operators must be a sequence of names, got the single string {operators!r}")
-    names = tuple(str(name) for name in operators)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = tuple(check_name(str(name)) for name in operators)
+    twice = repeated(names)
     if twice or "" in names:
         raise InputError(f"operator names must be distinct and not empty; repeated: {twice or names}")
     return names

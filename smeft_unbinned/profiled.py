@@ -50,6 +50,7 @@ class ProfiledLikelihood(Likelihood):
             fixed=dict.fromkeys([n for n in joint.fixed if n in joint.constraints], 0.0),
             constraints=joint.constraints,
             strict=joint.strict,
+            allow_overlap=joint.allow_overlap,
         )
         origin = np.zeros(len(sm.operators))
         if joint.nuisances:

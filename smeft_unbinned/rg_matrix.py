@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError, nearest
+from .errors import InputError
+from .inputfile import check_regular
 from .pickled import Call, Pairs, describe, interpret
 from .pickled_frame import Frames, texts
 
@@ -61,15 +62,10 @@ def read_rg_matrix(path: str | os.PathLike[str]) -> tuple[dict[str, Setting], di
     """
     file = Path(path)
     try:
-        if (size := file.stat().st_size) > MAX_BYTES:
+        if (size := check_regular(file, "rg_matrix").stat().st_size) > MAX_BYTES:
             raise InputError(f"{file} has {size >> 20} MiB; an rg_matrix has {MAX_BYTES >> 20} at most")
         data = file.read_bytes()
-    except FileNotFoundError:
-        names = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-        raise InputError(f"no such rg_matrix: {file}.{nearest(file.name, names)}") from None
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:  # no permission, a folder, a null byte
+    except OSError as error:  # no permission
         raise InputError(f"cannot read the rg_matrix {file}: {error}; check the path") from error
     try:
         return _content(interpret(data), Frames(len(data)))

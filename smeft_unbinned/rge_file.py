@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import storage
 from .errors import InputError
+from .inputfile import fitting
 from .rg_matrix import Matrix
+from .rge_parse import positive
 
 KIND = "running"
 """The kind of these files."""
@@ -32,16 +35,16 @@ def read_matrices(path: str | os.PathLike[str]) -> tuple[dict[float, Matrix], di
     """Return matrices by scale (GeV) and the manifest; raise InputError for a file that is not whole."""
     arrays, manifest = storage.read(path, KIND)
     result = {}
-    try:
+    with fitting(path, KIND):
         for i, entry in enumerate(manifest["matrices"]):
             matrix = Matrix(tuple(entry["generated"]), tuple(entry["names"]), arrays[str(i)])
             if matrix.values.shape != (len(matrix.generated), len(matrix.names)):
-                raise ValueError(f"a matrix of shape {matrix.values.shape}")
-            result[float(entry["scale"])] = matrix
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{Path(path)} does not hold matrices of the running: {error}; make it anew"
-        ) from error
+                raise InputError(
+                    f"{path} does not hold matrices of the running: a matrix of shape {matrix.values.shape}; "
+                    "make it anew"
+                )
+            scale = positive(entry["scale"], "the scale of a matrix")
+            if not np.all(np.isfinite(matrix.values)):
+                raise ValueError(f"a matrix at {scale:g} GeV with numbers that are not finite")
+            result[scale] = matrix
     return result, manifest

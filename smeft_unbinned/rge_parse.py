@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -21,7 +22,7 @@ _FULL = "full"
 def positive(value: object, what: str) -> float:
     """Return a positive number; raise InputError naming `what` it is for anything else."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not 0 < float(value) < np.inf:  # type: ignore[arg-type]
+    if not number or not 0 < value <= sys.float_info.max:  # type: ignore[operator]
         hint = "; in YAML a power of ten is written 1.0e+4" if isinstance(value, str) else ""
         raise InputError(f"{what} must be a positive number in GeV, got {brief(value)}{hint}")
     return float(value)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def finite(name: str, value: Any) -> float:
     """Return a number; raise InputError, naming whose it is, for what is none or not finite."""
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         result = float("nan")
     if not abs(result) < float("inf"):
         raise InputError(f"the value or factor of {name} must be a finite number, got {value!r}")

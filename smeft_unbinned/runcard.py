@@ -15,6 +15,7 @@ from . import yamlfile
 from .constraints import Coefficients, NuisanceBlock
 from .datasets import Dataset, GaussianDataset, PoissonDataset, UnbinnedDataset
 from .datasets.files import load_dataset
+from .datasets.gaussian_load import Rules
 from .datasets.protocol import nuisances_of
 from .datasets.rotation import read_rotation
 from .errors import InputError, nearest
@@ -48,6 +49,8 @@ class Runcard:
     nuisances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """{name: {constraint: [centre, error]}}, null for no constraint, default [0, 1]; {value: v} fixes it;
     min and max are the prior range that a nuisance without constraint needs in sampling."""
+    allow_overlap: tuple[tuple[str, ...], ...] = ()
+    """Groups of names of exported datasets that may be made of the same events; others are refused."""
     profile: bool = False
     """Minimise over the nuisances at every point in place of fitting or sampling them."""
     result_ID: str = "fit"
@@ -184,14 +187,12 @@ class Runcard:
         return [*loaded, *exported]
 
     def _options(self, missing: list[str]) -> dict[str, Any]:
-        """Return further options of binned datasets; what their files lack is added to a list."""
-        more: dict[str, Any] = {}
-        if self.cutoff_scale is not None:
-            more["cutoff_scale"] = self.cutoff_scale
+        """Return the options of binned datasets; what their files lack is added to a list."""
+        more: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(Rules)}
         if self.rot_to_fit_basis is not None:
             path = self.folder / self.rot_to_fit_basis
             more["rot_to_fit_basis"] = path
-            if not path.exists():
+            if not os.path.exists(path):  # False, not an error, for an impossible name
                 missing.append(f"no such file: {path}, the rotation of rot_to_fit_basis; check the path")
                 del more["rot_to_fit_basis"]
         try:
@@ -211,11 +212,6 @@ class Runcard:
                 binned,
                 data_path=self._path(self.data_path),
                 theory_path=self._path(self.theory_path),
-                use_quad=self.use_quad,
-                use_t0=self.use_t0,
-                use_theory_covmat=self.use_theory_covmat,
-                use_multiplicative_prescription=self.use_multiplicative_prescription,
-                default_order=self.default_order,
                 operators=list(self.coefficients) if own else translatable("smefit", self.basis),
                 nuisances=explicit,
                 **more,
@@ -240,7 +236,7 @@ class Runcard:
             try:
                 dataset = READERS[key](path)
             except InputError as error:
-                if path.exists():
+                if os.path.exists(path):
                     raise
                 missing.append(f"dataset {entry['name']}: {error}")
                 continue
@@ -281,6 +277,7 @@ class Runcard:
             bounds={**c.bounds, **n.bounds},
             constraints=n.constraints,
             evolution=self._evolution(datasets),
+            allow_overlap=self.allow_overlap,
         )
         likelihood.notes = (*c.notes, *(self.running.notes if self.running else ()))
         return likelihood.profiled() if self.profile else likelihood

@@ -30,7 +30,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "n_samples": (int,), "n_replica": (int,), "frac_remain": (float, int), "cutoff_scale": (float, int),
     "coefficients": (dict,), "nuisances": (dict,), "profile": (bool,), "rge": (dict,),
     "rot_to_fit_basis": (str,), "uv_couplings": (bool,), "single_parameter_fits": (bool,),
-    "pairwise_fits": (bool,),
+    "pairwise_fits": (bool,), "allow_overlap": (list,),
 }  # fmt: skip
 _RANGES = {
     "nlive": (1, 10**9), "seed": (0, 2**32 - 1), "frac_remain": (1e-9, 1 - 1e-9), "n_samples": (0, 10**9),

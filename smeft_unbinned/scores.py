@@ -13,18 +13,23 @@ biases the result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .data_options import DataChoice, DataOptions
 from .datasets import PoissonDataset
 from .datasets.poisson import bin_index, sum_in_bins
 from .errors import InputError, nearest
 from .events import Events
-from .export import FB_PER_PB, PSEUDO_DATA, Ratio, counted, observed_frame, origin
+from .export import Ratio, counted, observed_frame, origin
 from .polynomial import Array, QuadraticForm, as_point
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Real = NDArray[np.float64]
 Points: TypeAlias = "Sequence[Mapping[str, float]] | Array"
@@ -34,6 +39,43 @@ SPACINGS = ("information", "rate")
 """What the bins of a score share equally."""
 ENOUGH = 10.0
 """Effective simulated events per bin below which a histogram comes with a note."""
+
+
+class HistogramOptions(DataOptions, total=False):
+    """`DataOptions`, and where the bins of a score lie.
+
+    bins: how many per score, in a grid where there are several; default 10.
+    spacing: what they share equally, "information", the default (half the SM rate and half its second moment
+        in the score, which makes bins narrower where the score is large and few events know most), or the SM
+        "rate" alone.
+    edges: inner edges by score in place of these. The outer bins are open, so that every event falls into
+        one.
+    """
+
+    bins: int
+    spacing: str
+    edges: Mapping[str, Sequence[float]] | None
+
+
+@dataclass(frozen=True)
+class HistogramChoice(DataChoice):
+    """`HistogramOptions` with a value for each."""
+
+    bins: int = 10
+    spacing: str = SPACINGS[0]
+    edges: Mapping[str, Sequence[float]] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.spacing not in SPACINGS:
+            raise InputError(
+                f"spacing is one of {', '.join(SPACINGS)}, got {self.spacing!r}."
+                f"{nearest(self.spacing, SPACINGS)}"
+            )
+        if self.bins < 2:
+            raise InputError(
+                f"a score needs at least 2 bins, got {self.bins}; one bin is a rate without a score"
+            )
 
 
 def scores(
@@ -60,41 +102,34 @@ def score_histogram(
     events: Events,
     luminosity: float,
     *,
-    bins: int = 10,
-    spacing: str = SPACINGS[0],
     operators: Sequence[str] | None = None,
     points: Points | None = None,
-    edges: Mapping[str, Sequence[float]] | None = None,
-    efficiency: float = 1.0,
     observed: pd.DataFrame | None = None,
-    pseudo_data: str = "asimov",
-    at: Mapping[str, float] | None = None,
-    seed: int = 0,
-    basis: str | None = None,
+    **options: Unpack[HistogramOptions],
 ) -> PoissonDataset:
     """Return counts in bins of the scores of an estimator, with yields summed over simulated events.
 
     estimator: as for `scores`; None takes the truth of the events, the exact answer where it is known.
-    events: simulated, with truth, weights in pb. luminosity: in fb^-1. efficiency: multiplies the rate.
-    bins: how many per score, in a grid where there are several. spacing: what they share equally,
-        "information" (half the SM rate and half its second moment in the score, which makes bins narrower
-        where the score is large and few events know most) or the SM "rate" alone. edges: inner edges by score
-        in place of these. The outer bins are open, so that every event falls into one.
+    events: simulated, with truth, weights in pb. luminosity: in fb^-1.
     operators, points: which scores, see `scores`.
     observed: frame of measured events to count; otherwise the counts are the expected ones ("asimov") or
         Poisson numbers with the given seed ("toy") at the coefficients `at` (default the SM).
+    options: efficiency, pseudo_data, at, seed, basis, bins, spacing and edges, see `HistogramOptions`.
 
     Cells of a grid without a positive SM yield are merged with the one before, in the order of the cells.
     Metadata are those of `export`, and in `binning` the scores, their inner edges, and the bin of each cell.
     Raises InputError for events without truth, a bad luminosity or efficiency, less than two bins, edges
     that do not increase or name other scores, scores without any spread, and more than MAX_CELLS cells.
     """
-    _check(events, luminosity, efficiency, bins, spacing, pseudo_data)
+    choice = HistogramChoice(**options)
+    at, edges, scale = choice.at or {}, choice.edges, choice.scale(luminosity)
+    if events.truth is None:
+        raise InputError("the yields of a histogram are summed over events: they need truth polynomials")
     if observed is not None and at:
         raise InputError("`at` chooses the coefficients of pseudo-data; measured events have none")
     frame = _frame_of(estimator, events, points, operators)
     if edges is None:
-        inner = _quantiles(frame, np.asarray(events.weights), bins, spacing)
+        inner = _quantiles(frame, np.asarray(events.weights), choice.bins, choice.spacing)
     else:
         inner = _inner(frame, edges)
     grid = {score: [-np.inf, *values, np.inf] for score, values in inner.items()}
@@ -105,62 +140,41 @@ def score_histogram(
             "or name fewer scores"
         )
     index = bin_index(frame, grid)
-    content = sum_in_bins(events, index, cells, luminosity * FB_PER_PB * efficiency)
+    content = sum_in_bins(events, index, cells, scale)
     bin_of_cell = _merge(np.asarray(content.constant))
     index, count = bin_of_cell[index], int(bin_of_cell[-1]) + 1
-    yields = sum_in_bins(events, index, count, luminosity * FB_PER_PB * efficiency)
+    yields = sum_in_bins(events, index, count, scale)
     if observed is not None:
         if estimator is None:
             raise InputError("measured events have no truth; their scores need an estimator")
         measured = _observables(estimator(observed_frame(observed)), points, operators)
         counts: Real = np.bincount(bin_of_cell[bin_index(measured, grid)], minlength=count).astype(float)
     else:
-        counts = np.asarray(yields.evaluate(at or {}), dtype=float)
+        counts = np.asarray(yields.evaluate(at), dtype=float)
         if np.any(counts < 0):
-            raise InputError(
-                f"{np.sum(counts < 0)} bins have a negative yield at {dict(at or {})}; merge some"
-            )
-        if pseudo_data == "toy":
-            counts = np.random.default_rng(seed).poisson(counts).astype(float)
+            raise InputError(f"{np.sum(counts < 0)} bins have a negative yield at {dict(at)}; merge some")
+        if choice.pseudo_data == "toy":
+            counts = np.random.default_rng(choice.seed).poisson(counts).astype(float)
     notes = _notes(index, np.asarray(events.weights), count)
     if observed is not None:
         notes += counted(counts.sum(), float(np.sum(yields.constant)))
     source = events.metadata
     metadata = {
-        **origin(estimator, source, events.features, luminosity, efficiency, at, seed),
+        **origin(estimator, source, events.features, luminosity, choice),
         "sources": list((events if observed is None else Events(observed_frame(observed))).sources),
-        "data": pseudo_data if observed is None else "observed",
+        "data": choice.pseudo_data if observed is None else "observed",
         "notes": notes,
         "binning": {
             "kind": "score at the SM, rate included" if points is None else "class probabilities",
             "points": None if points is None else _listed(points),
-            "spacing": spacing if edges is None else "given",
+            "spacing": choice.spacing if edges is None else "given",
             "inner_edges": inner,
             "bin_of_cell": bin_of_cell.tolist(),
         },
     }
     return PoissonDataset(
-        name, yields, counts, basis=basis or source.get("basis", "warsaw"), metadata=metadata
+        name, yields, counts, basis=choice.basis or source.get("basis", "warsaw"), metadata=metadata
     )
-
-
-def _check(
-    events: Events, luminosity: float, efficiency: float, bins: int, spacing: str, pseudo_data: str
-) -> None:
-    if events.truth is None:
-        raise InputError("the yields of a histogram are summed over events: they need truth polynomials")
-    if pseudo_data not in PSEUDO_DATA:
-        raise InputError(f"pseudo_data is one of {', '.join(PSEUDO_DATA)}, got {pseudo_data!r}")
-    if spacing not in SPACINGS:
-        raise InputError(
-            f"spacing is one of {', '.join(SPACINGS)}, got {spacing!r}.{nearest(spacing, SPACINGS)}"
-        )
-    if not 0 < luminosity < np.inf:
-        raise InputError(f"the luminosity must be positive, got {luminosity} fb^-1")
-    if not 0 < efficiency < np.inf:
-        raise InputError(f"the efficiency must be positive, got {efficiency}")
-    if bins < 2:
-        raise InputError(f"a score needs at least 2 bins, got {bins}; one bin is a rate without a score")
 
 
 def _frame_of(

@@ -212,7 +212,7 @@ def test_nested_aliases_do_not_fill_the_memory(folder: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     (folder / "bomb.yaml").write_text("\n".join([*lines, "datasets: [*a29]", "coefficients: {OpW: *a29}"]))
-    with pytest.raises(InputError, match="unknown key 'a0'"):
+    with pytest.raises(InputError, match="all aliases written out"):
         Runcard.load(folder / "bomb.yaml")
     content = yaml.safe_load((folder / "bomb.yaml").read_text())
     for changes in ({"datasets": content["datasets"]}, {"coefficients": content["datasets"]}):

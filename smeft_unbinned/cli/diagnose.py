@@ -8,9 +8,9 @@ import click
 import numpy as np
 from rich.text import Text
 
+from ..data_options import FB_PER_PB
 from ..errors import InputError, require
 from ..events import Events
-from ..data_options import FB_PER_PB
 from .options import (
     assignments,
     console,

@@ -11,11 +11,11 @@ from typing import Any
 import click
 import numpy as np
 
+from ..data_options import FB_PER_PB, PSEUDO_DATA
 from ..datasets import PoissonDataset, UnbinnedDataset
 from ..ensemble import CENTRAL
 from ..errors import InputError, require
 from ..events import Events
-from ..data_options import FB_PER_PB, PSEUDO_DATA
 from ..export import export
 from ..polynomial import Polynomial
 from ..progress import progress_bar

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data_options import FB_PER_PB
 from ..errors import InputError, nearest, require
 from ..events import Events
-from ..data_options import FB_PER_PB
 from ..polynomial import Polynomial
 from ..processes import find, hadronic
 from ..processes.wh_observables import wh_observables

@@ -17,7 +17,6 @@ import numpy as np
 
 from ..engine import FLOOR, LogSum, blocks, log_ratio
 from ..errors import InputError, brief, nearest
-from ..events.nuisance import Nuisances
 from ..operators import DATASET_BASES
 from ..polynomial import Array, Point, QuadraticForm, SumOfSquares, as_point, convert, is_numpy, namespace
 from . import rates
@@ -39,11 +38,10 @@ def check_form(name: str, what: str, form: object) -> None:
 class ExtendedTerm:
     """-2 log L of an extended likelihood.
 
-    ratios: quadratic forms with batch (N,), positive at the SM; in memory or in a mapped file.
-    expected: nu(c), the expected number of events, batch () or (G,), of which the sum counts.
+    components: the signal, whose ratios are positive at the SM, in memory or in a mapped file, and then any
+        backgrounds, whose rates and yields are added to it. The expected number of events nu(c) of each has
+        batch () or (G,), of which the sum counts.
     weights: (N,) non-negative; 1 for observed events, fractional for an Asimov sample, counts for bins.
-    response, expected_response: to nuisance parameters, see `rates.Component`.
-    backgrounds: further components, whose rates and yields are added.
     threads: at most, for large datasets; None takes OMP_NUM_THREADS or the cores of the process.
     Raises InputError for shapes, operator sets or values that do not fit.
     """
@@ -51,16 +49,15 @@ class ExtendedTerm:
     def __init__(
         self,
         name: str,
-        ratios: QuadraticForm,
-        expected: QuadraticForm,
+        components: Sequence[Component],
         weights: Array | None,
         basis: str,
         *,
-        response: Nuisances | None = None,
-        expected_response: Nuisances | None = None,
-        backgrounds: Sequence[Component] = (),
         threads: int | None = None,
     ) -> None:
+        self._components = tuple(components)
+        signal, *backgrounds = self._components
+        ratios, expected = signal.ratios, signal.expected
         if basis not in DATASET_BASES:
             raise InputError(
                 f"dataset {name!r}: unknown basis {basis!r}; known are {', '.join(DATASET_BASES)}."
@@ -77,11 +74,10 @@ class ExtendedTerm:
             )
         self.backgrounds = tuple(backgrounds)
         n = ratios.batch_shape[0]
-        self._components = (Component(ratios, expected, response, expected_response), *self.backgrounds)
         for i, component in enumerate(self._components):
             rates.check_component(name, "the signal" if i == 0 else f"background {i}", component, n)
             self._check_operators(component)
-        self.response, self.expected_response = response, expected_response
+        self.response, self.expected_response = signal.response, signal.expected_response
         self.expected = expected.align(self.operators).dense()
         self.nuisances = rates.names_of(self._components)
         self.parameters = (*self.operators, *self.nuisances)

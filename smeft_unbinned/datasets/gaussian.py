@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -31,7 +31,34 @@ from ..polynomial import (
     unpack,
 )
 from .gaussian_checks import check_finite, check_groups, factorised
-from .gaussian_load import Dataset, Folders, Rules, Running, read
+from .gaussian_load import Dataset, Folders, Rules, Running, TableOptions, read
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class PointOptions(TypedDict, total=False):
+    """What else is known of the n points of a Gaussian measurement.
+
+    nuisances: {name: (n,)}, by how much the theory shifts at one standard deviation of each nuisance
+        parameter, in the units of the data. What they describe must not be in the covariance too.
+    groups: name and slice of each measurement that the points come from, in order; default one, of all.
+    sampling_covariance: (n, n), what data fluctuate with where that is another covariance than the one of
+        the likelihood: without t0, if the latter has it. Default the covariance.
+    """
+
+    nuisances: Mapping[str, Array] | None
+    groups: Sequence[tuple[str, slice]] | None
+    sampling_covariance: Array | None
+
+
+@dataclass(frozen=True)
+class Points:
+    """`PointOptions` with a value for each."""
+
+    nuisances: Mapping[str, Array] | None = None
+    groups: Sequence[tuple[str, slice]] | None = None
+    sampling_covariance: Array | None = None
 
 
 class GaussianDataset:
@@ -42,11 +69,7 @@ class GaussianDataset:
     theory: Polynomial with batch (n,), same units, in c/Lambda^2 (TeV^-2).
     covariance: (n, n), squared units, symmetric and positive definite.
     basis: of the operators, "smefit" or "warsaw". metadata: anything of JSON types.
-    nuisances: {name: (n,)}, by how much the theory shifts at one standard deviation of each nuisance
-        parameter, in the units of the data. What they describe must not be in the covariance too.
-    groups: name and slice of each measurement that the points come from, in order; default one, of all.
-    sampling_covariance: (n, n), what data fluctuate with where that is another covariance than the one of
-        the likelihood: without t0, if the latter has it. Default the covariance.
+    options: nuisances, groups and sampling_covariance, see `PointOptions`.
 
     Points are over `parameters`: the operators, then the nuisances, for which -2 log L has no constraint
     (`Likelihood` adds it). `shifts` holds the (K, n) shifts.
@@ -63,10 +86,9 @@ class GaussianDataset:
         *,
         basis: str = "smefit",
         metadata: Mapping[str, Any] | None = None,
-        nuisances: Mapping[str, Array] | None = None,
-        groups: Sequence[tuple[str, slice]] | None = None,
-        sampling_covariance: Array | None = None,
+        **options: Unpack[PointOptions],
     ) -> None:
+        points = Points(**options)
         self.name, self.basis, self.metadata = str(name), basis, dict(metadata or {})
         self.operators = theory.operators
         self.data = np.array(data, dtype=float)
@@ -74,18 +96,18 @@ class GaussianDataset:
         self.theory = Polynomial(self.operators, coefficients)
         self.covariance = np.array(covariance, dtype=float)
         self._check()
-        self.groups = check_groups(self.name, groups, self.data.size)
+        self.groups = check_groups(self.name, points.groups, self.data.size)
         for what, array in (("data", self.data), ("theory", coefficients), ("covariance", self.covariance)):
             check_finite(self.name, what, array, self.groups)
         self.covariance, self._factor = factorised(self.name, self.covariance, self.groups)
         self.sampling_covariance = self.covariance
-        if sampling_covariance is not None:
-            self.sampling_covariance = np.array(sampling_covariance, dtype=float)
+        if points.sampling_covariance is not None:
+            self.sampling_covariance = np.array(points.sampling_covariance, dtype=float)
         self._set_data(self.data)
         whitened = solve_triangular(self._factor, coefficients, lower=True)
         whitened[:, 0] = 0.0
         self._shift = Polynomial(self.operators, whitened)  # s(c, 0)
-        self._set_nuisances(nuisances or {})
+        self._set_nuisances(points.nuisances or {})
 
     def _set_data(self, data: Array) -> None:
         self.data = np.array(data, dtype=float)
@@ -257,33 +279,18 @@ class GaussianDataset:
         *,
         data_path: Folders = None,
         theory_path: Folders = None,
-        use_quad: bool = True,
-        use_t0: bool = False,
-        use_theory_covmat: bool = True,
-        use_multiplicative_prescription: bool = False,
-        default_order: str = "LO",
-        cutoff_scale: float | None = None,
-        rot_to_fit_basis: str | Path | None = None,
-        running: Running | None = None,
         name: str = "binned",
         operators: Sequence[str] | None = None,
         nuisances: Sequence[str] = (),
+        running: Running | None = None,
+        **options: Unpack[TableOptions],
     ) -> GaussianDataset:
         """Load datasets in the format of SMEFiT as one measurement with the full covariance.
-
-        The options mean what they mean in a SMEFiT runcard.
 
         datasets: a name, a mapping {name, order, theory_cov}, or a list of these.
         data_path, theory_path: folders of NAME.yaml and NAME.json, one or several; the theory is looked for
             with the data when only data_path is given, and both in the package `theory_tables` when neither
             is. A name that two folders hold is refused.
-        use_quad: keep the quadratic corrections. use_t0: MULT uncertainties scale with the SM prediction.
-        use_theory_covmat: add the covariance of the SM prediction ("current" unless an entry says otherwise).
-        use_multiplicative_prescription: best SM times (1 + correction / SM at the order of the correction).
-        cutoff_scale: GeV; points whose scale is not below it are left out, and measurements without any
-            other; metadata["points_above_cutoff"] counts them, ["datasets_above_cutoff"] names the latter.
-        rot_to_fit_basis: JSON file {matrix, xpars, ypars} of the coefficients of the tables, xpars, in terms
-            of those of the fit, ypars: c_x = sum_y matrix[y][x] c_y. Operators not in xpars are zero.
         running: how the coefficients at the scale of each point follow from those of the fit, after the
             rotation; the operators of the dataset are then those of `running`.
         operators: the coefficients of the fit. Other operators of the tables are set to zero, as SMEFiT does;
@@ -292,17 +299,11 @@ class GaussianDataset:
         nuisances: names of systematics, correlated across datasets, that become nuisance parameters with
             explicit shifts in place of a part of the covariance. metadata["correlated_systematics"] lists
             all there are. Profiled over them with unit constraints, -2 log L is that of the full covariance.
+        options: use_quad, use_t0, use_theory_covmat, use_multiplicative_prescription, default_order,
+            cutoff_scale and rot_to_fit_basis, the keys of a SMEFiT runcard, see `TableOptions`.
         Raises InputError for datasets that are missing (all of them at once) and files that cannot be used.
         """
-        rules = Rules(
-            use_quad=use_quad,
-            use_t0=use_t0,
-            use_theory_covmat=use_theory_covmat,
-            use_multiplicative_prescription=use_multiplicative_prescription,
-            default_order=default_order,
-            cutoff_scale=cutoff_scale,
-            rot_to_fit_basis=rot_to_fit_basis,
-        )
+        rules = Rules(**options)
         arguments = read(datasets, data_path, theory_path, rules, operators, nuisances, running)
         try:
             return cls(name, **arguments)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -18,12 +18,37 @@ from .entries import Dataset, Entry, Folders, find_files, parse_entries
 from .rotation import Maps, Running, read_rotation, substituted
 from .theory import TheoryTable, read_theory
 
-__all__ = ["Dataset", "Folders", "Rules", "Running", "read", "theory_of"]
+__all__ = ["Dataset", "Folders", "Rules", "Running", "TableOptions", "read", "theory_of"]
+
+
+class TableOptions(TypedDict, total=False):
+    """How tables in the format of SMEFiT are read; all mean what they mean in a SMEFiT runcard.
+
+    use_quad: keep the quadratic corrections; default True.
+    use_t0: MULT uncertainties scale with the SM prediction; default False.
+    use_theory_covmat: add the covariance of the SM prediction ("current" unless an entry says otherwise);
+        default True.
+    use_multiplicative_prescription: best SM times (1 + correction / SM at the order of the correction);
+        default False.
+    default_order: of the corrections of datasets that name none; default "LO".
+    cutoff_scale: GeV; points whose scale is not below it are left out, and measurements without any other;
+        metadata["points_above_cutoff"] counts them, ["datasets_above_cutoff"] names the latter. Default none.
+    rot_to_fit_basis: JSON file {matrix, xpars, ypars} of the coefficients of the tables, xpars, in terms of
+        those of the fit, ypars: c_x = sum_y matrix[y][x] c_y. Operators not in xpars are zero. Default none.
+    """
+
+    use_quad: bool
+    use_t0: bool
+    use_theory_covmat: bool
+    use_multiplicative_prescription: bool
+    default_order: str
+    cutoff_scale: float | None
+    rot_to_fit_basis: str | Path | None
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Options of a SMEFiT runcard; see `GaussianDataset.load`."""
+    """`TableOptions` with a value for each."""
 
     use_quad: bool = True
     use_t0: bool = False

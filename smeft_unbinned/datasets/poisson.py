@@ -19,6 +19,7 @@ from ..operators import UNITS, incomplete, translation
 from ..polynomial import Array, Point, Polynomial, QuadraticForm
 from . import unbinned_file
 from .extended import ExtendedTerm, check_form
+from .rates import Component
 from .resampling import relative_rates
 
 KIND = "poisson dataset"
@@ -58,9 +59,7 @@ class PoissonDataset(ExtendedTerm):
             )
         expected = self.yields.sum() if response is None else self.yields
         counts = sm if counts is None else counts
-        super().__init__(
-            name, self.yields / sm, expected, counts, basis, response=response, expected_response=response
-        )
+        super().__init__(name, [Component(self.yields / sm, expected, response, response)], counts, basis)
         self.metadata: dict[str, Any] = dict(metadata or {})
 
     def __repr__(self) -> str:

@@ -36,6 +36,8 @@ _INVALID = (
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*:[0-9]")
 """A number in base 60 as YAML 1.1 has them; the time to read a long one grows with its square."""
 _LONG = 100
+_HUGE = 1e100
+"""Numbers so large that their squares might overflow count as infinite."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -129,7 +131,7 @@ class Record:
 
 def _finite(values: Sequence[float]) -> bool:
     try:
-        return all(map(math.isfinite, values))
+        return all(map(math.isfinite, values)) and (not values or max(map(abs, values)) < _HUGE)
     except OverflowError:  # whole numbers beyond the range of floats
         return False
 

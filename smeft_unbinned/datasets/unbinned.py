@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +22,9 @@ from .poisson import PoissonDataset, without_events
 from .rates import Component
 from .resampling import Source, relative_rates
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["UnbinnedDataset", "log_ratio"]
 
 ARGUMENTS = (
@@ -29,6 +33,33 @@ ARGUMENTS = (
 )  # fmt: skip
 KIND = "unbinned dataset"
 """Kind of the files."""
+
+
+class EventOptions(TypedDict, total=False):
+    """What else is known of N events than their ratios; nothing by default.
+
+    response, expected_response: of events and yield to nuisance parameters, see `rates.Component`.
+    backgrounds: further components, see `rates.Component`.
+    spread: (N, P) standard deviation of the packed ratio coefficients over the ensemble, or None.
+    replicas: batch (M, N), the ratios of each of M networks, whose mean or median the ratios are, or None.
+    """
+
+    response: Nuisances | None
+    expected_response: Nuisances | None
+    backgrounds: Sequence[Component]
+    spread: Array | None
+    replicas: QuadraticForm | None
+
+
+@dataclass(frozen=True)
+class EventParts:
+    """`EventOptions` with a value for each."""
+
+    response: Nuisances | None = None
+    expected_response: Nuisances | None = None
+    backgrounds: Sequence[Component] = ()
+    spread: Array | None = None
+    replicas: QuadraticForm | None = None
 
 
 class UnbinnedDataset(ExtendedTerm):
@@ -40,11 +71,9 @@ class UnbinnedDataset(ExtendedTerm):
     expected: nu(c) in events, batch () or (G,), or the number of events as a form without operators.
     weights: (N,), None for observed data (all 1); fractional for an Asimov sample.
     basis: the name set of the operators (`operators.DATASET_BASES`); coefficients are c/Lambda^2 in TeV^-2.
-    response, expected_response, backgrounds: nuisance parameters and further components, see
-        `rates.Component`. threads: see `ExtendedTerm`.
-    spread: (N, P) standard deviation of the packed ratio coefficients over the ensemble, or None.
-    replicas: batch (M, N), the ratios of each of M networks, whose mean or median `ratios` is, or None.
     metadata: JSON types; `export` records process, energy, luminosity, input scheme, features, seeds.
+    threads: at most, for large datasets; None takes OMP_NUM_THREADS or the cores of the process.
+    options: response, expected_response, backgrounds, spread and replicas, see `EventOptions`.
     Raises InputError for values, shapes and names that do not fit, for no events, and for weights all zero.
     """
 
@@ -56,23 +85,19 @@ class UnbinnedDataset(ExtendedTerm):
         weights: Array | None = None,
         *,
         basis: str = "warsaw",
-        response: Nuisances | None = None,
-        expected_response: Nuisances | None = None,
-        backgrounds: Sequence[Component] = (),
-        spread: Array | None = None,
-        replicas: QuadraticForm | None = None,
         metadata: Mapping[str, Any] | None = None,
         threads: int | None = None,
+        **options: Unpack[EventOptions],
     ) -> None:
+        parts = EventParts(**options)
+        spread, replicas = parts.spread, parts.replicas
         if isinstance(ratios, QuadraticForm) and ratios.batch_shape == (0,):
             raise InputError(
                 f"dataset {name!r} has no events; check the selection. Where none was observed, that is a "
                 "PoissonDataset with one bin of count 0"
             )
-        super().__init__(
-            name, ratios, expected, weights, basis, response=response, expected_response=expected_response,
-            backgrounds=backgrounds, threads=threads,
-        )  # fmt: skip
+        signal = Component(ratios, expected, parts.response, parts.expected_response)
+        super().__init__(name, [signal, *parts.backgrounds], weights, basis, threads=threads)
         if not self.weights.any():
             raise InputError(
                 f"dataset {name!r}: the weights of all {len(self)} events are zero; check luminosity and "

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -74,19 +74,34 @@ def check_point(label: object, point: Any) -> None:
             raise InputError(f"points[{label!r}][{name!r}] must be a finite number, got {brief(value)}")
 
 
+class WeightOptions(TypedDict, total=False):
+    """What becomes of the weights of events.
+
+    non_positive: "error", the default, or "drop" for events whose SM weight is not positive.
+    cross_section_pb: SM cross section in pb that the SM weights are scaled to sum to; default: they are in pb
+        already.
+    metadata: of the sample, JSON types.
+    """
+
+    non_positive: morphing.NonPositive
+    cross_section_pb: float | None
+    metadata: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """`WeightOptions` with a value for each."""
+
+    non_positive: morphing.NonPositive = "error"
+    cross_section_pb: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
 def assemble(
-    features: pd.DataFrame,
-    weights: np.ndarray,
-    benchmarks: Benchmarks,
-    *,
-    source: str,
-    non_positive: morphing.NonPositive = "error",
-    cross_section_pb: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    features: pd.DataFrame, weights: np.ndarray, benchmarks: Benchmarks, source: str, weighting: Weighting
 ) -> Events:
     """Return Events from weights (N, B) in pb at the benchmarks.
 
-    cross_section_pb: what the SM weights are scaled to sum to; None leaves them as they are.
     Raises InputError, naming the source, for weights that cannot be inverted.
     """
     try:
@@ -94,13 +109,13 @@ def assemble(
             benchmarks.operators,
             benchmarks.values,
             weights,
-            non_positive=non_positive,
+            non_positive=weighting.non_positive,
             labels=list(benchmarks.labels),
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     about = {
-        **(metadata or {}),
+        **(weighting.metadata or {}),
         "points": {
             label: dict(zip(benchmarks.operators, row, strict=True))
             for label, row in zip(benchmarks.labels, benchmarks.values.tolist(), strict=True)
@@ -111,7 +126,8 @@ def assemble(
         "residual": report.residual,
         "events_dropped": report.dropped,
     }
-    return Events(features[report.kept], truth, normalise(sm, cross_section_pb, source), metadata=about)
+    sm = normalise(sm, weighting.cross_section_pb, source)
+    return Events(features[report.kept], truth, sm, metadata=about)
 
 
 def normalise(weights: np.ndarray, cross_section_pb: float | None, source: str) -> np.ndarray:
@@ -133,9 +149,9 @@ def as_paths(paths: Paths, kind: str) -> list[Path]:
     if not files:
         raise InputError(f"no {kind} file given; pass a path or a list of paths")
     for path in files:
-        if not path.is_file():
+        if not os.path.isfile(path):  # False, not an error, for an impossible name
             names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            what = "is a folder, not a file" if path.is_dir() else "no such file"
+            what = "is a folder, not a file" if os.path.isdir(path) else "no such file"
             raise InputError(f"{path}: {what}.{nearest(path.name, names)}")
     twice = [path for i, path in enumerate(files) if path.resolve() in [p.resolve() for p in files[:i]]]
     if twice:
@@ -144,8 +160,20 @@ def as_paths(paths: Paths, kind: str) -> list[Path]:
 
 
 def provenance(counts: Iterable[tuple[Path, int]]) -> list[dict[str, Any]]:
-    """Return name, SHA-256 and number of events of each file, for the metadata."""
-    return [{"name": path.name, "sha256": sha256(path), "events": n} for path, n in counts]
+    """Return name, SHA-256 and number of events of each file, for the metadata; refuse one given twice."""
+    return distinct([{"name": path.name, "sha256": sha256(path), "events": n} for path, n in counts])
+
+
+def distinct(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what `provenance` says of files; raise InputError where two of them are the same."""
+    seen: dict[str, str] = {}
+    for file in files:
+        if file["sha256"] in seen:
+            raise InputError(
+                f"{seen[file['sha256']]} and {file['name']} are the same file; give each sample once"
+            )
+        seen[file["sha256"]] = file["name"]
+    return files
 
 
 def finite(values: np.ndarray, names: Sequence[str], what: str, source: str, first: int = 0) -> np.ndarray:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
 import scipy
@@ -23,6 +23,9 @@ import scipy
 from ..errors import InputError, nearest
 from ..polynomial import check_operators, size
 from . import morphing
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Prior = Literal["gaussian", "uniform"]
 _REACH = 0.1  # distance at which points repel each other, in units of the prior's scales
@@ -47,6 +50,31 @@ class Basis:
     def named(self) -> list[dict[str, float]]:
         """Return the points as {operator: value}, as the readers take them."""
         return [dict(zip(self.operators, row, strict=True)) for row in self.points.tolist()]
+
+
+class SearchOptions(TypedDict, total=False):
+    """Where points are sought.
+
+    start: points to improve on, mappings by name or (B, n) in TeV^-2; default random ones.
+    bounds: largest |c| in units of the scale, default 3.
+    include_sm: keep the first point at the SM, as by default.
+    tries: starts, of which the best is returned; default 4.
+    """
+
+    start: Sequence[Mapping[str, float]] | np.ndarray | None
+    bounds: float
+    include_sm: bool
+    tries: int
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """`SearchOptions` with a value for each."""
+
+    start: Sequence[Mapping[str, float]] | np.ndarray | None = None
+    bounds: float = 3.0
+    include_sm: bool = True
+    tries: int = 4
 
 
 def moments(n: int, prior: Prior = "gaussian") -> np.ndarray:
@@ -100,48 +128,45 @@ def choose_basis(
     seed: int,
     prior: Prior = "gaussian",
     number: int | None = None,
-    start: Sequence[Mapping[str, float]] | np.ndarray | None = None,
-    bounds: float = 3.0,
-    include_sm: bool = True,
-    tries: int = 4,
+    **options: Unpack[SearchOptions],
 ) -> Basis:
     """Return points with a small expected spread of the morphing weights over a prior.
 
     scales: {operator: scale of its prior in TeV^-2}: standard deviation of a Gaussian, or half the width of a
         uniform prior around zero.
     seed: of the random starts. number: of points, default one per monomial; more lower the spread further.
-    start: points to improve on; default random ones. bounds: largest |c| in units of the scale.
-    include_sm: keep the first point at the SM. tries: starts, of which the best is returned.
+    options: see `SearchOptions`.
 
     Raises InputError for fewer points than monomials, scales that are not positive, and start points that do
     not fit.
     """
-    names = check_operators(scales)
+    names, search = check_operators(scales), Search(**options)
     widths = np.array([float(x) for x in scales.values()])
     n, needed = len(names), size(len(names))
     if not n or not np.all((widths > 0) & np.isfinite(widths)):
         raise InputError(f"scales must be positive for at least one operator, got {dict(scales)}")
     count = needed if number is None else int(number)
-    given = None if start is None else _start(start, names) / widths
+    given = None if search.start is None else _start(search.start, names) / widths
     count = len(given) if given is not None and number is None else count
     if count < needed:
         raise InputError(
             f"{n} operators have {needed} monomials, {count} points cannot determine them; ask for at least "
             f"{needed}"
         )
-    if not bounds > 0 or tries < 1:
-        raise InputError(f"bounds and tries must be positive, got {bounds} and {tries}")
+    bounds = search.bounds
+    if not bounds > 0 or search.tries < 1:
+        raise InputError(f"bounds and tries must be positive, got {bounds} and {search.tries}")
     if given is not None and len(given) != count:
         raise InputError(f"start has {len(given)} points, number asks for {count}")
     second, rng = moments(n, prior), np.random.default_rng(seed)
     found: list[tuple[float, np.ndarray]] = []
     before: list[float] = []
-    for t in range(tries):
+    for t in range(search.tries):
         fresh = rng.normal(size=(count, n)) if prior == "gaussian" else rng.uniform(-1, 1, size=(count, n))
         first = np.clip(given if given is not None and t == 0 else fresh, -bounds, bounds)
-        first[0] = 0.0 if include_sm else first[0]
+        first[0] = 0.0 if search.include_sm else first[0]
         before.append(_variance(morphing.monomial_matrix(first), second)[0])
-        found.append(_improve(first, second, bounds, include_sm))
+        found.append(_improve(first, second, bounds, search.include_sm))
     found = [pair for pair in found if len(pair[1]) == 1 or _apart(pair[1]) > 1e-2 * _REACH]
     if not found:
         raise InputError(f"{count} points within bounds={bounds:g} come to lie on each other; ask for fewer")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-import yaml
-
-from ..errors import InputError
+from .. import yamlfile
+from ..errors import InputError, brief
+from ..rules import number
 from .events import Events
 from .lhe import read_lhe
 from .madminer import read_madminer
 from .morphing import NonPositive
 from .root import read_root
 from .table import read_table
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 ENDINGS = {
     "LHE": (".lhe", ".lhe.gz"),
@@ -24,7 +28,6 @@ ENDINGS = {
     "table": (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"),
 }
 """File formats by name, and the endings they are known by."""
-_MAX_BYTES = 16 * 2**20
 
 
 def file_format(path: str | os.PathLike[str]) -> str:
@@ -37,38 +40,58 @@ def file_format(path: str | os.PathLike[str]) -> str:
     raise InputError(f"cannot tell the format of {path} by its name; known endings are {known}")
 
 
+class FileOptions(TypedDict, total=False):
+    """Options of which each format of files knows some; one left out or None is up to the reader.
+
+    operators: those to keep.
+    nominal: branch or column that multiplies every weight (ROOT, tables).
+    cross_section_pb: SM cross section in pb that the SM weights are scaled to sum to (ROOT, tables).
+    non_positive: "error" or "drop" for events whose SM weight is not positive.
+    max_events: read at most so many (LHE, MadMiner).
+    """
+
+    operators: Sequence[str] | None
+    nominal: str | None
+    cross_section_pb: float | None
+    non_positive: NonPositive | None
+    max_events: int | None
+
+
+@dataclass(frozen=True)
+class Given:
+    """`FileOptions`, None for those left out."""
+
+    operators: Sequence[str] | None = None
+    nominal: str | None = None
+    cross_section_pb: float | None = None
+    non_positive: NonPositive | None = None
+    max_events: int | None = None
+
+
 def read_events(
     paths: Sequence[str | os.PathLike[str]],
     *,
     observables: Mapping[str, str] | Sequence[str] | None = None,
     points: str | os.PathLike[str] | None = None,
-    operators: Sequence[str] | None = None,
     tree: str = "Events",
-    nominal: str | None = None,
-    cross_section_pb: float | None = None,
-    non_positive: NonPositive = "error",
-    max_events: int | None = None,
     progress: bool = False,
+    **options: Unpack[FileOptions],
 ) -> Events:
     """Read one or several files of one format (see ENDINGS) with the reader of that format.
 
     observables: features to compute (LHE), keep (MadMiner), or read, as a list or {feature: column}.
     points: file with the points of the weights: YAML {weight: {operator: value in TeV^-2}}, or for ROOT also
         a MadGraph reweighting card. LHE and MadMiner files bring their own.
-    tree, nominal, cross_section_pb: see `read_root` and `read_table`.
+    tree: see `read_root`. options: see `FileOptions`.
     Raises InputError for mixed formats, and for options that the format does not know.
     """
     kinds = {file_format(p) for p in paths}
     if len(kinds) != 1:
         raise InputError(f"give files of one format, got {', '.join(sorted(kinds)) or 'none'}")
     kind = kinds.pop()
-    given: dict[str, Any] = {
-        "observables": observables, "points": points, "operators": operators, "nominal": nominal,
-        "cross_section_pb": cross_section_pb, "max_events": max_events,
-    }  # fmt: skip
-    options = {name: value for name, value in given.items() if value is not None}
-    options["non_positive"] = non_positive
-    return _READERS[kind]([Path(p) for p in paths], options, tree, progress)
+    wanted = {"observables": observables, "points": points, **vars(Given(**options))}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return _READERS[kind]([Path(p) for p in paths], given, tree, progress)
 
 
 def _lhe(paths: list[Path], options: dict[str, Any], _: str, progress: bool) -> Events:
@@ -124,14 +147,7 @@ def _only(options: Mapping[str, Any], kind: str, *known: str) -> None:
 def read_points(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
     """Read {weight: {operator: value in TeV^-2}} from a YAML or JSON file."""
     file = Path(path)
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{file} is larger than {_MAX_BYTES >> 20} MiB: no list of points")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"no such file of points: {file}") from None
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{file} is not a readable YAML file of points: {error}") from error
+    content = yamlfile.read(file, "file of points")
     if not isinstance(content, dict) or not all(isinstance(p, dict) for p in content.values()):
         raise InputError(f"{file} must hold {{weight: {{operator: value}}}}, got {type(content).__name__}")
     return {str(weight): _point(file, str(weight), p) for weight, p in content.items()}
@@ -139,6 +155,8 @@ def read_points(path: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
 
 def _point(file: Path, weight: str, point: Mapping[Any, Any]) -> dict[str, float]:
     for name, value in point.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f"{file}: the value of {name} at {weight} must be a number, got {value!r}")
+        if isinstance(value, str) or number(value) is None:
+            raise InputError(
+                f"{file}: the value of {name} at {weight} must be a finite number, got {brief(value)}"
+            )
     return {str(name): float(value) for name, value in point.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from .. import storage
 from ..errors import InputError, nearest
+from ..inputfile import fitting
 from ..polynomial import Polynomial
 
 
@@ -23,7 +25,8 @@ class Events:
     weights: SM weights (N,) in pb, whose sum is the SM cross section; None means equal weights, which sum
         to the SM value of `cross_section`, or to 1 pb where that is unknown.
     cross_section: sigma(c) in pb after all cuts, no batch; None means the weighted sum of `truth`.
-    metadata: JSON types: process, energy, operator basis, input scheme, seeds, provenance.
+    metadata: JSON types: process, energy, operator basis, input scheme, seeds, provenance, `sources` of a
+        selection.
 
     Raises InputError for lengths that differ and for values that are not finite.
     """
@@ -69,6 +72,16 @@ class Events:
         """Names of the coefficients that the truth depends on; empty without truth."""
         return self.truth.operators if self.truth is not None else ()
 
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Checksums of the files that the events were read from, or of the sample that these are a part of.
+
+        Samples with one of them in common may have events in common.
+        """
+        files = [file["sha256"] for file in self.metadata.get("files", ())]
+        recorded = self.metadata.get("sources") or files
+        return tuple(recorded or [storage.checksum(self.features.to_numpy(float))])
+
     def __getitem__(self, index: Any) -> Events:
         """Return a selection, each event with the weight it has here; sigma(c) is that of the selection.
 
@@ -81,7 +94,7 @@ class Events:
             None if self.truth is None else self.truth[index],
             self.weights[index],  # type: ignore[index]  # set at construction
             None,
-            self.metadata,
+            {**self.metadata, "sources": list(self.sources)},
         )
 
     def split(self, fraction: float, seed: int) -> tuple[Events, Events]:
@@ -96,7 +109,7 @@ class Events:
         part = self[np.sort(index)]
         weights = np.asarray(part.weights)
         scale = np.sum(np.asarray(self.weights)) / np.sum(weights)
-        return Events(part.features, part.truth, weights * scale, self.cross_section, self.metadata)
+        return Events(part.features, part.truth, weights * scale, self.cross_section, part.metadata)
 
     def column(self, name: str) -> np.ndarray:
         """Return one feature, (N,); raise InputError naming the nearest for an unknown one."""
@@ -123,13 +136,14 @@ class Events:
     def load(cls, path: str | os.PathLike[str]) -> Events:
         """Read a file written by `save`."""
         arrays, manifest = storage.read(path, "events")
-        truth = sigma = None
-        if "truth" in arrays:
-            truth = Polynomial(manifest["operators"], arrays["truth"])
-        if "cross_section" in arrays:
-            sigma = Polynomial(manifest["cross_section_operators"], arrays["cross_section"])
-        frame = pd.DataFrame(arrays["features"], columns=manifest["features"])
-        return cls(frame, truth, arrays["weights"], sigma, manifest["metadata"])
+        with fitting(path, "events"):
+            truth = sigma = None
+            if "truth" in arrays:
+                truth = Polynomial(manifest["operators"], arrays["truth"])
+            if "cross_section" in arrays:
+                sigma = Polynomial(manifest["cross_section_operators"], arrays["cross_section"])
+            frame = pd.DataFrame(arrays["features"], columns=manifest["features"])
+            return cls(frame, truth, arrays["weights"], sigma, manifest["metadata"])
 
 
 def _numeric(features: pd.DataFrame) -> pd.DataFrame:

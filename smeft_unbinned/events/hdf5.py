@@ -14,6 +14,7 @@ from ..errors import InputError, nearest, require
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, UnicodeDecodeError)
 _RATIO = 1100  # more than the best factor by which deflate packs
+_LARGE, _LARGE_RATIO = 2**28, 20  # bytes from which on only arrays of so small a factor are unpacked
 
 
 class Hdf5:
@@ -28,7 +29,7 @@ class Hdf5:
             raise InputError(
                 f"{path} is not a readable HDF5 file (truncated, or something else): {error}; fetch it again"
             ) from error
-        self._dataset = h5py.Dataset
+        self._dataset, self._hard = h5py.Dataset, h5py.HardLink
 
     def __enter__(self) -> Hdf5:
         return self
@@ -41,7 +42,10 @@ class Hdf5:
     def has(self, field: str) -> bool:
         """Return whether the file holds this field."""
         try:
+            self._check_links(field)
             return isinstance(self.file.get(field), self._dataset)
+        except InputError:
+            raise
         except _UNREADABLE:
             return False
 
@@ -59,17 +63,31 @@ class Hdf5:
             )
         dataset = self.file[field]
         try:
-            size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
-            if size > _RATIO * dataset.id.get_storage_size() + 4096:
+            if dataset.external or dataset.is_virtual:
+                raise self._elsewhere(field)
+            size = math.prod(dataset.shape or ()) * max(dataset.dtype.itemsize, 8)  # numbers become doubles
+            stored = dataset.id.get_storage_size()
+            if size > min(8 * _RATIO * stored + 4096, _LARGE_RATIO * stored + _LARGE):
                 raise InputError(
                     f"{self.name}: {field!r} claims shape {dataset.shape}, {size:.2g} bytes, and the file "
-                    f"holds {dataset.id.get_storage_size()} bytes of it; it was not written to the end"
+                    f"holds {stored} bytes of it; it was not written to the end"
                 )
             return np.asarray(dataset[()])
         except InputError:
             raise
         except (*_UNREADABLE, MemoryError) as error:
             raise InputError(f"{self.name}: cannot read {field!r}: {error}; fetch the file again") from error
+
+    def _check_links(self, field: str) -> None:
+        """Raise InputError for a field to which a link leads, perhaps from another file."""
+        parts = field.split("/")
+        for k in range(len(parts)):
+            link = self.file.get("/".join(parts[: k + 1]), getlink=True)
+            if link is not None and not isinstance(link, self._hard):
+                raise self._elsewhere(field)
+
+    def _elsewhere(self, field: str) -> InputError:
+        return InputError(f"{self.name}: {field!r} is a link or lies in another file; copy it into this one")
 
     def texts(self, field: str, default: int | None = None) -> list[str]:
         """Return a list of texts; `default` empty ones where the field is missing, or an error for None."""

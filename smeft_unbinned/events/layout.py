@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,40 @@ import pandas as pd
 from ..errors import InputError, nearest
 from ..polynomial import Polynomial, size
 from . import morphing
-from .assembly import Benchmarks, Point, assemble, finite, normalise
+from .assembly import Benchmarks, Point, Weighting, assemble, finite, normalise
 from .events import Events
 
 Features = Sequence[str] | Mapping[str, str] | None
+
+
+class LayoutOptions(TypedDict, total=False):
+    """What the columns of a table mean.
+
+    features: columns, or {feature: column}; default every numeric column that is not a weight.
+    points: {weight column: {operator: value in TeV^-2}}, weights that are inverted to polynomials.
+    polynomial: {monomial: column} with monomials '1', 'cHW', 'cHW^2', 'cHW*cHB', those left out being zero.
+        With '1' the coefficients are absolute (pb), without it relative to the SM weight.
+    operators: those to keep.
+    nominal: column that multiplies every weight; alone, it is the SM weight, and without any weights all
+        events count the same.
+    """
+
+    features: Features
+    points: Mapping[str, Point] | None
+    polynomial: Mapping[str, str] | None
+    operators: Sequence[str] | None
+    nominal: str | None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """`LayoutOptions` with a value for each."""
+
+    features: Features = None
+    points: Mapping[str, Point] | None = None
+    polynomial: Mapping[str, str] | None = None
+    operators: Sequence[str] | None = None
+    nominal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,31 +103,20 @@ class Layout:
         features: np.ndarray,
         weights: np.ndarray,
         source: str,
-        *,
-        non_positive: morphing.NonPositive = "error",
-        cross_section_pb: float | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        weighting: Weighting,
     ) -> Events:
         """Return Events from what `split` returned."""
         frame = pd.DataFrame(features, columns=list(self.features))
         if not len(frame):
             raise InputError(f"{source} holds no events")
         if self.benchmarks is not None:
-            return assemble(
-                frame,
-                weights,
-                self.benchmarks,
-                source=source,
-                non_positive=non_positive,
-                cross_section_pb=cross_section_pb,
-                metadata=metadata,
-            )
-        about = dict(metadata or {})
+            return assemble(frame, weights, self.benchmarks, source, weighting)
+        about = dict(weighting.metadata or {})
         sm, truth = weights[:, 0], None
         if self.terms:
             where = list(self.terms)
             try:
-                kept = morphing.positive(weights[:, where.index(0)], non_positive)
+                kept = morphing.positive(weights[:, where.index(0)], weighting.non_positive)
             except InputError as error:
                 raise InputError(f"{source}: {error}") from None
             sm = weights[kept, where.index(0)]
@@ -106,29 +125,22 @@ class Layout:
                 packed[:, where] = weights[kept] / sm[:, None]
             frame, truth = frame[kept], Polynomial(self.operators, packed)
             about["events_dropped"] = int(np.sum(~kept))
-        return Events(frame, truth, normalise(sm, cross_section_pb, source), metadata=about)
+        sm = normalise(sm, weighting.cross_section_pb, source)
+        return Events(frame, truth, sm, metadata=about)
 
 
 def _stack(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
     return np.stack(columns, axis=1).astype(float) if columns else np.empty((n, 0))
 
 
-def make_layout(
-    available: Sequence[str],
-    numeric: Sequence[str],
-    source: str,
-    *,
-    features: Features = None,
-    points: Mapping[str, Point] | None = None,
-    polynomial: Mapping[str, str] | None = None,
-    operators: Sequence[str] | None = None,
-    nominal: str | None = None,
-) -> Layout:
-    """Return the layout that a user's arguments describe (see `table.read_table`).
+def make_layout(available: Sequence[str], numeric: Sequence[str], source: str, columns: Columns) -> Layout:
+    """Return the layout that the options of a user describe.
 
     available: columns that exist; numeric: those of them that default features may be.
-    Raises InputError for a column that does not exist, naming the nearest, and contradicting arguments.
+    Raises InputError for a column that does not exist, naming the nearest, and contradicting options.
     """
+    features, points, polynomial = columns.features, columns.points, columns.polynomial
+    operators, nominal = columns.operators, columns.nominal
     if points is not None and polynomial is not None:
         raise InputError("pass points= (weights at points) or polynomial= (coefficients), not both")
     benchmarks = None

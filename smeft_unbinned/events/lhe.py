@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from rich.progress import Progress
@@ -29,6 +29,9 @@ from . import lhe_points, morphing
 from .events import Events
 from .lhe_stream import LheFile, sha256
 from .lhe_tables import Features, nominal_weights, particle_table, weight_table
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 NOMINAL = "XWGTUP"
 """Name of the event's own weight among the points, used where no other weight stands at its point."""
@@ -52,25 +55,49 @@ class _Run:
         return sum(len(w) for w in self.nominal)
 
 
+class LheOptions(TypedDict, total=False):
+    """Which weights and events of Les Houches files are read.
+
+    points: {weight id: {operator: value in TeV^-2}}, for files whose header does not say it.
+    operators: names to keep; the weights at which others are not zero are left out. Default: all that vary.
+    max_events: read at most so many, over all files; default all.
+    chunk: events held in memory as objects at a time, default 2000.
+    """
+
+    points: Mapping[str, Mapping[str, float]] | None
+    operators: Sequence[str] | None
+    max_events: int | None
+    chunk: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`LheOptions` with a value for each."""
+
+    points: Mapping[str, Mapping[str, float]] | None = None
+    operators: Sequence[str] | None = None
+    max_events: int | None = None
+    chunk: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1 or (self.max_events is not None and self.max_events < 1):
+            raise InputError(f"chunk and max_events must be positive, got {self.chunk} and {self.max_events}")
+
+
 def read_lhe(
     paths: Paths,
     *,
     observables: Sequence[str] | None = None,
-    points: Mapping[str, Mapping[str, float]] | None = None,
-    operators: Sequence[str] | None = None,
     non_positive: morphing.NonPositive = "error",
     progress: bool = False,
-    max_events: int | None = None,
-    chunk: int = 2000,
+    **options: Unpack[LheOptions],
 ) -> Events:
     """Read one or several .lhe or .lhe.gz files whose events carry weights at points in coefficient space.
 
     observables: names of the features (see `observables`); by default a set chosen from the particles that
         every event holds.
-    points: {weight id: {operator: value in TeV^-2}}, for files whose header does not say it.
-    operators: names to keep; the weights at which others are not zero are left out. Default: all that vary.
     non_positive: "error" or "drop" for events whose SM weight is not positive.
-    max_events: read at most so many, over all files. chunk: events held in memory as objects at a time.
+    options: see `LheOptions`.
 
     Returns Events with SM weights in pb that sum to the SM cross section, and in the metadata process, beams,
     energy, generator, basis, input scheme, points, rank and condition number, and each file's SHA-256.
@@ -79,16 +106,17 @@ def read_lhe(
     files = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if not files:
         raise InputError("no LHE file given; pass a path or a list of paths")
-    if chunk < 1 or (max_events is not None and max_events < 1):
-        raise InputError(f"chunk and max_events must be positive, got {chunk} and {max_events}")
+    wanted = Wanted(**options)
     _check_distinct(files)
     features = Features(observables)
     runs: list[_Run] = []
     with progress_bar(progress) as bar:
         for path in files:
-            left = None if max_events is None else max_events - sum(len(run) for run in runs)
+            left = None
+            if wanted.max_events is not None:
+                left = wanted.max_events - sum(len(run) for run in runs)
             if left != 0:
-                runs.append(_read(path, features, points, operators, left, chunk, bar))
+                runs.append(_read(path, features, wanted, left, bar))
                 _compatible(runs[0], runs[-1])
     return _assemble(runs, features, non_positive)
 
@@ -96,21 +124,14 @@ def read_lhe(
 def _check_distinct(files: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for path in files if len(files) > 1 else ():
-        if path.is_file() and seen.setdefault(sha256(path), path) is not path:
+        if os.path.isfile(path) and seen.setdefault(sha256(path), path) is not path:
             raise InputError(f"{seen[sha256(path)]} and {path} are the same file; give each sample once")
 
 
-def _read(
-    path: Path,
-    features: Features,
-    points: Mapping[str, Mapping[str, float]] | None,
-    operators: Sequence[str] | None,
-    limit: int | None,
-    chunk: int,
-    bar: Progress,
-) -> _Run:
+def _read(path: Path, features: Features, wanted: Wanted, limit: int | None, bar: Progress) -> _Run:
+    chunk = wanted.chunk
     with closing(LheFile(path)) as file:
-        run = _start(file, points, operators)
+        run = _start(file, wanted)
         ids = list(run.points.points)
         task = bar.add_task(file.name, total=path.stat().st_size, note="")
         while events := file.batch(chunk if limit is None else min(chunk, limit - len(run))):
@@ -124,19 +145,17 @@ def _read(
     return run
 
 
-def _start(
-    file: LheFile, points: Mapping[str, Mapping[str, float]] | None, operators: Sequence[str] | None
-) -> _Run:
+def _start(file: LheFile, wanted: Wanted) -> _Run:
     """Read header and <init> block, and check that the points determine the polynomials."""
     cards = file.text("MG5ProcCard")
     model = (re.findall(r"(?m)^\s*import model\s+(\S+)", cards) or [""])[-1]
     weights = file.weights()
-    if points is not None:
-        found = lhe_points.user_points(points, [i for i, _, _ in weights], file.name)
+    if wanted.points is not None:
+        found = lhe_points.user_points(wanted.points, [i for i, _, _ in weights], file.name)
     else:
         card = lhe_points.parse_card(file.text("slha"))
         found = lhe_points.parse_points(weights, card, model=model, source=file.name)
-    found = lhe_points.select(found, operators, file.name, model)
+    found = lhe_points.select(found, wanted.operators, file.name, model)
     used, _ = _distinct(found)
     try:
         morphing.check_points(found.operators, used)

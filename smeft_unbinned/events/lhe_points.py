@@ -140,7 +140,7 @@ def parse_points(
     for key in keys:
         base.setdefault(key, card[key].value if key in card else 0.0)
     _check_fixed(card, keys, source)
-    scale = _cutoff(card) ** -2
+    scale = _cutoff(card, source) ** -2
     names = {key: _name(key, card, model) for key in keys}
     if len(set(names.values())) != len(names):
         raise InputError(
@@ -205,10 +205,14 @@ def _name(key: tuple[str, tuple[int, ...]], card: Card, model: str) -> str:
     return spelling(name, model) if block in _SMEFTSIM_BLOCKS else name
 
 
-def _cutoff(card: Card) -> float:
+def _cutoff(card: Card, source: str) -> float:
     """Return Lambda in TeV: the card's entry of that name, in GeV, or 1 TeV."""
-    values = [e.value for e in card.values() if e.name.lower() in ("lambda", "lambdasmeft")]
-    return values[-1] / 1000.0 if values and values[-1] > 0 else 1.0
+    values = [e.value / 1000.0 for e in card.values() if e.name.lower() in ("lambda", "lambdasmeft")]
+    if not values or values[-1] <= 0:
+        return 1.0
+    if not 1e-6 < values[-1] < 1e6:
+        raise InputError(f"{source}: the card's Lambda is {values[-1]:g} TeV; correct it, or pass points=")
+    return values[-1]
 
 
 def _check_fixed(card: Card, keys: Sequence[tuple[str, tuple[int, ...]]], source: str) -> None:

@@ -18,11 +18,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import InputError, nearest, require
+from ..errors import InputError, require
+from ..inputfile import check_regular
 
 _TAG = re.compile(rb"<(?:(event)(?=[\s>])|wgt\s[^>]*?id\s*=\s*[\"']([^\"']*)[\"'])")
 _UNREADABLE = (EOFError, OSError, zlib.error)
-_MALFORMED = (RuntimeWarning, ValueError, IndexError, KeyError, AttributeError, TypeError, StopIteration)
+_MALFORMED = (
+    RuntimeWarning, ValueError, OverflowError, IndexError, KeyError, AttributeError, TypeError, StopIteration
+)  # fmt: skip
+_LONGEST_TAG = 2**16
+MAX_GAP = 2**26
+"""Bytes without the start of an event, of a header say, after which a file counts as no LHE file."""
+MAX_PARTICLES = 1000
+"""Particles of an event; parton-level ones have some ten."""
 
 
 class Stream:
@@ -36,19 +44,24 @@ class Stream:
         self.seen: deque[list[bytes]] = deque()
         self.position = 0  # in bytes of the file, for progress bars
         self._rest = b""
+        self._gap = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, after noting events and weight tags in them."""
         data = bytes(self.file.read(size))
         self.position = self.raw.tell()
+        self._gap += len(data)
+        if self._gap > MAX_GAP:
+            raise ValueError(f"{MAX_GAP >> 20} MiB without an event")
         text = self._rest + data
         cut = text.rfind(b">") + 1
         for match in _TAG.finditer(text, 0, cut):
             if match.group(1):
                 self.seen.append([])
+                self._gap = len(text) - match.start()
             elif self.seen:
                 self.seen[-1].append(match.group(2))
-        self._rest = text[cut:]
+        self._rest = text[max(cut, len(text) - _LONGEST_TAG) :]
         return data
 
     def __enter__(self) -> Stream:
@@ -75,12 +88,9 @@ class LheFile:
         pylhe = require("pylhe", "lhe")
         if not hasattr(pylhe, "LHEHeader"):
             raise InputError("reading LHE files needs pylhe 2 or later; pip install --upgrade pylhe")
+        check_regular(self.path, "file")
         try:
             self.stream = Stream(self.path)
-        except FileNotFoundError:
-            folder = self.path.parent
-            names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-            raise InputError(f"no such file: {path}.{nearest(self.name, names)}") from None
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
         self.done = 0
@@ -138,6 +148,11 @@ class LheFile:
             twice = next(i for i in ids if ids.count(i) > 1)
             raise InputError(
                 f"{self.name}, event {number}: weight {twice.decode(errors='replace')!r} is listed twice"
+            )
+        if len(event.particles) > MAX_PARTICLES:
+            raise InputError(
+                f"{self.name}, event {number}: {len(event.particles)} particles, more than {MAX_PARTICLES}; "
+                "read events at parton level"
             )
         if len(event.particles) != event.eventinfo.nparticles:
             raise InputError(

@@ -26,7 +26,7 @@ import pandas as pd
 
 from ..errors import InputError, nearest
 from . import morphing, nuisance
-from .assembly import Benchmarks, as_paths, assemble, finite, provenance
+from .assembly import Benchmarks, Weighting, as_paths, assemble, finite, provenance
 from .events import Events
 from .hdf5 import Hdf5
 from .nuisance import Nuisances
@@ -99,7 +99,7 @@ def read_madminer(
         "systematics": content.systematics,
         "files": provenance([(content.path, count)]),
     }
-    return assemble(frame, weights, points, source=name, non_positive=non_positive, metadata=metadata)
+    return assemble(frame, weights, points, name, Weighting(non_positive, metadata=metadata))
 
 
 def read_nuisances(
@@ -132,9 +132,7 @@ def read_nuisances(
     if non_positive == "drop":
         points, _ = _points(content, None)
         features = pd.DataFrame({"event": np.arange(count, dtype=float)})
-        kept = assemble(
-            features, weights[:, ~content.is_nuisance], points, source=source, non_positive="drop"
-        )
+        kept = assemble(features, weights[:, ~content.is_nuisance], points, source, Weighting("drop"))
         weights = weights[kept.column("event").astype(int)]
     up, down = (
         np.stack([_column(content, weights, k, content.nuisances[k][side]) for k in chosen], axis=1)

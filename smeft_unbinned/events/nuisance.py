@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import storage
 from ..errors import InputError, nearest
+from ..inputfile import fitting
 from ..polynomial import check_operators
 from .events import check_finite
 
@@ -90,7 +91,8 @@ class Nuisances:
     def load(cls, path: str | os.PathLike[str]) -> Nuisances:
         """Read a file written by `save`."""
         arrays, manifest = storage.read(path, "nuisances")
-        return cls(tuple(manifest["names"]), arrays["linear"], arrays["quadratic"])
+        with fitting(path, "nuisances"):
+            return cls(tuple(manifest["names"]), arrays["linear"], arrays["quadratic"])
 
 
 def from_weights(

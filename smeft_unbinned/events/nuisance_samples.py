@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..polynomial import Polynomial
-from .assembly import as_paths
+from .assembly import as_paths, distinct
 from .events import Events
 from .madminer import read_madminer, read_nuisances
 from .morphing import NonPositive
@@ -61,7 +61,7 @@ def read_with_nuisances(
         else None,
         np.concatenate([np.asarray(one.weights) for one in events]),
         None,
-        {**events[0].metadata, "files": [file for one in events for file in one.metadata["files"]]},
+        {**events[0].metadata, "files": distinct([f for one in events for f in one.metadata["files"]])},
     )
     responses = Nuisances(
         nuisances[0].names,

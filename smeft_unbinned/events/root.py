@@ -12,23 +12,66 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 from rich.progress import Progress
 
 from ..errors import InputError, nearest, require
+from ..keywords import take
 from ..progress import progress_bar
-from .assembly import Benchmarks, Paths, Point, as_paths, provenance
+from .assembly import Benchmarks, Paths, Point, Weighting, WeightOptions, as_paths, provenance
 from .events import Events
 from .layout import Layout
-from .morphing import NonPositive
 from .reweight_card import parse_reweight_card
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Missing = Literal["error", "drop"] | float
 Points = Mapping[str, Point] | Sequence[Point] | str | os.PathLike[str]
 _BRANCH = re.compile(r"([\w.:/]+)\s*(?:\[\s*(\d+)\s*\])?")
+
+
+class BranchOptions(TypedDict, total=False):
+    """Which branches hold weights, and what they mean.
+
+    points: of the weights, in order: a list of {operator: value in TeV^-2}, {name: {...}}, or the path of a
+        MadGraph reweighting card. None, the default: no truth, the nominal weight alone.
+    weights: the branch with an entry per point, by default LHEReweightingWeight, or one branch per point.
+    nominal: branch that multiplies the weights, by default genWeight; None where they are absolute.
+    operators: those to keep.
+    missing: for an element that an event lacks, "error" (the default), "drop" the event, or a number to put
+        there.
+    """
+
+    points: Points | None
+    weights: str | Sequence[str]
+    nominal: str | None
+    operators: Sequence[str] | None
+    missing: Missing
+
+
+@dataclass(frozen=True)
+class Branches:
+    """`BranchOptions` with a value for each."""
+
+    points: Points | None = None
+    weights: str | Sequence[str] = "LHEReweightingWeight"
+    nominal: str | None = "genWeight"
+    operators: Sequence[str] | None = None
+    missing: Missing = "error"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.missing, (int, float)) and np.isfinite(self.missing)
+        if self.missing not in ("error", "drop") and not number:
+            raise InputError(f"missing must be 'error', 'drop' or a finite number, got {self.missing!r}")
+
+
+class RootOptions(BranchOptions, WeightOptions, total=False):
+    """`BranchOptions` and `WeightOptions`."""
 
 
 def read_root(
@@ -36,39 +79,25 @@ def read_root(
     tree: str = "Events",
     *,
     observables: Mapping[str, str] | Sequence[str],
-    points: Points | None = None,
-    weights: str | Sequence[str] = "LHEReweightingWeight",
-    nominal: str | None = "genWeight",
-    operators: Sequence[str] | None = None,
-    cross_section_pb: float | None = None,
     sum_of_weights: float | None = None,
-    missing: Missing = "error",
-    non_positive: NonPositive = "error",
-    metadata: Mapping[str, Any] | None = None,
     chunk: int | str = "50 MB",
     progress: bool = False,
+    **options: Unpack[RootOptions],
 ) -> Events:
     """Read a tree of one or several ROOT files.
 
     observables: {feature: branch} or a list of branches; `Jet_pt[0]` is the first element of a list.
-    points: of the weights, in order: a list of {operator: value in TeV^-2}, {name: {...}}, or the path of a
-        MadGraph reweighting card. None: no truth, the nominal weight alone.
-    weights: the branch with an entry per point, or one branch per point.
-    nominal: branch that multiplies the weights, None where they are absolute.
-    operators: those to keep.
-    cross_section_pb: SM cross section that the SM weights are scaled to sum to; None: they are in pb.
-    sum_of_weights: instead of this sum, for files from which events were dropped: scale by cross_section_pb
-        over it (NanoAOD: genEventSumw times the mean relative SM weight).
-    missing: for an element that an event lacks, "error", "drop" the event, or a number to put there.
-    non_positive: "error" or "drop" for events whose SM weight is not positive.
+    sum_of_weights: for files from which events were dropped: the SM weights are scaled by cross_section_pb
+        over it, not over their own sum (NanoAOD: genEventSumw times the mean relative SM weight).
     chunk: size of what is held in memory as uproot takes it, events or "50 MB".
+    options: see `BranchOptions` and `WeightOptions`.
 
     Raises InputError, naming file, event and branch, for what cannot be read or used.
     """
+    given: dict[str, Any] = {**options}
+    reader = _Reader(tree, observables, take(Branches, given))
+    weighting = Weighting(**given)
     files = as_paths(paths, "ROOT")
-    if missing not in ("error", "drop") and not (isinstance(missing, (int, float)) and np.isfinite(missing)):
-        raise InputError(f"missing must be 'error', 'drop' or a finite number, got {missing!r}")
-    reader = _Reader(tree, observables, points, weights, nominal, operators, missing)
     blocks: list[tuple[np.ndarray, np.ndarray]] = []
     counts: list[tuple[Path, int]] = []
     dropped = 0
@@ -87,52 +116,39 @@ def read_root(
         )
     values, table = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     if sum_of_weights is not None:
-        if cross_section_pb is None or not sum_of_weights > 0:
+        if weighting.cross_section_pb is None or not sum_of_weights > 0:
             raise InputError("sum_of_weights must be positive and needs cross_section_pb")
-        table, cross_section_pb = table * (cross_section_pb / sum_of_weights), None
-    return reader.layout.events(
-        values,
-        table,
-        name,
-        non_positive=non_positive,
-        cross_section_pb=cross_section_pb,
-        metadata={
-            **(metadata or {}),
-            "tree": tree,
-            "branches": reader.branches,
-            "events_without_an_observable": dropped,
-            "files": provenance(counts),
-        },
-    )
+        table = table * (weighting.cross_section_pb / sum_of_weights)
+        weighting = replace(weighting, cross_section_pb=None)
+    about = {
+        **(weighting.metadata or {}),
+        "tree": tree,
+        "branches": reader.branches,
+        "events_without_an_observable": dropped,
+        "files": provenance(counts),
+    }
+    return reader.layout.events(values, table, name, replace(weighting, metadata=about))
 
 
 class _Reader:
     """What to read of each file; `layout` says what the arrays mean."""
 
-    def __init__(
-        self,
-        tree: str,
-        observables: Mapping[str, str] | Sequence[str],
-        points: Points | None,
-        weights: str | Sequence[str],
-        nominal: str | None,
-        operators: Sequence[str] | None,
-        missing: Missing,
-    ) -> None:
-        self.tree, self.missing = tree, missing
+    def __init__(self, tree: str, observables: Mapping[str, str] | Sequence[str], wanted: Branches) -> None:
+        self.tree, self.missing = tree, wanted.missing
         if isinstance(observables, str) or not observables:
             raise InputError(f"observables must map features to branches, got {observables!r}")
         pairs = observables.items() if isinstance(observables, Mapping) else [(o, o) for o in observables]
         self.branches = {str(feature): str(branch) for feature, branch in pairs}
         self.parsed = {feature: _parse(branch) for feature, branch in self.branches.items()}
-        named = {} if points is None else _named(points)
+        named, weights = {} if wanted.points is None else _named(wanted.points), wanted.weights
         if not isinstance(weights, str) and named and len(weights) != len(named):
             raise InputError(f"{len(weights)} weight branches do not fit {len(named)} points")
         self.weights = weights if isinstance(weights, str) else list(weights)
         self.labels = list(named)
-        benchmarks = Benchmarks.parse(named, operators, "points") if named else None
+        benchmarks = Benchmarks.parse(named, wanted.operators, "points") if named else None
         columns = () if benchmarks is None else benchmarks.labels
-        self.layout = Layout({f: f"feature {f}" for f in self.branches}, columns, benchmarks, nominal=nominal)
+        features = {f: f"feature {f}" for f in self.branches}
+        self.layout = Layout(features, columns, benchmarks, nominal=wanted.nominal)
 
     def blocks(
         self, path: Path, chunk: int | str, bar: Progress

@@ -19,6 +19,7 @@ import pandas as pd
 
 from .. import storage
 from ..errors import InputError, brief, nearest
+from ..inputfile import fitting
 from ..polynomial import Polynomial, check_operators
 from . import morphing
 from .assembly import check_point
@@ -185,13 +186,14 @@ class Samples:
     def load(cls, path: str | os.PathLike[str]) -> Samples:
         """Read a file written by `save`; truth polynomials are not kept."""
         arrays, manifest = storage.read(path, "samples")
-        events = [
-            Events(
-                pd.DataFrame(arrays[f"features_{b}"], columns=manifest["features"]),
-                None,
-                arrays[f"weights_{b}"],
-                metadata=about,
-            )
-            for b, about in enumerate(manifest["metadata"])
-        ]
-        return cls(tuple(manifest["operators"]), arrays["points"], tuple(events))
+        with fitting(path, "samples"):
+            events = [
+                Events(
+                    pd.DataFrame(arrays[f"features_{b}"], columns=manifest["features"]),
+                    None,
+                    arrays[f"weights_{b}"],
+                    metadata=about,
+                )
+                for b, about in enumerate(manifest["metadata"])
+            ]
+            return cls(tuple(manifest["operators"]), arrays["points"], tuple(events))

@@ -9,64 +9,64 @@ Columns are features, weights at points, or the coefficients of each event's pol
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, require
+from ..keywords import take
 from ..progress import progress_bar
-from .assembly import Paths, Point, as_paths, provenance
+from .assembly import Paths, Weighting, WeightOptions, as_paths, provenance
 from .events import Events
-from .layout import Features, Layout, make_layout
+from .layout import Columns, Layout, LayoutOptions, make_layout
 from .morphing import NonPositive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _UNREADABLE = (OSError, ValueError, EOFError, zlib.error, MemoryError, OverflowError, KeyError)
+_MOST, _RATIO, _LINE = 2**27, 100, 2**24
+"""Bytes of numbers that any file may hold, how many more for each byte of it, and bytes of a line."""
 Block = dict[str, np.ndarray]
+
+
+class TableOptions(LayoutOptions, WeightOptions, total=False):
+    """`LayoutOptions` and `WeightOptions`; without weights all events together have 1 pb by default."""
 
 
 def read_table(
     source: Paths | pd.DataFrame,
     *,
-    features: Features = None,
-    points: Mapping[str, Point] | None = None,
-    polynomial: Mapping[str, str] | None = None,
-    operators: Sequence[str] | None = None,
-    nominal: str | None = None,
-    cross_section_pb: float | None = None,
-    non_positive: NonPositive = "error",
-    metadata: Mapping[str, Any] | None = None,
     chunk: int = 200_000,
     progress: bool = False,
+    **options: Unpack[TableOptions],
 ) -> Events:
     """Read .parquet, .csv or .tsv (also .gz) files, or a pandas frame.
 
-    features: columns, or {feature: column}; default every numeric column that is not a weight.
-    points: {weight column: {operator: value in TeV^-2}}, weights that are inverted to polynomials.
-    polynomial: {monomial: column} with monomials '1', 'cHW', 'cHW^2', 'cHW*cHB', those left out being zero.
-        With '1' the coefficients are absolute (pb), without it relative to the SM weight.
-    operators: those to keep. nominal: column that multiplies every weight; alone, it is the SM weight, and
-        without any weights all events count the same.
-    cross_section_pb: what the SM weights are scaled to sum to; default: they are in pb already, or equal ones
-        sum to 1 pb.
-    non_positive: "error" or "drop" for events whose SM weight is not positive.
-    metadata: of the sample, JSON types. chunk: rows converted at a time.
+    chunk: rows converted at a time. options: see `LayoutOptions` and `WeightOptions`; events without weights
+    sum to 1 pb unless cross_section_pb is given.
 
     Raises InputError, naming file, event and column, for what cannot be used.
     """
-    options = {"features": features, "points": points, "polynomial": polynomial, "operators": operators}
+    given: dict[str, Any] = {**options}
+    columns = take(Columns, given)
+    weighting = Weighting(**given)
     files = _sources(source)
     layout: Layout | None = None
     blocks: list[tuple[np.ndarray, np.ndarray]] = []
     counts: list[tuple[Path, int]] = []
     with progress_bar(progress) as bar:
         for table in files:
-            layout = layout or make_layout(*_columns(table), _name(table), **options, nominal=nominal)  # type: ignore[arg-type]
+            layout = layout or make_layout(*_columns(table), _name(table), columns)
             task = bar.add_task(_name(table), total=_rows(table), note="")
             first = 0
             for block in _blocks(table, layout, chunk):
@@ -77,54 +77,41 @@ def read_table(
                 counts.append((table, first))
     if layout is None or not blocks:
         raise InputError(f"{_name(files[0])} holds no events")
-    if layout.unweighted and cross_section_pb is None:
-        cross_section_pb = 1.0
+    sigma = weighting.cross_section_pb
+    if layout.unweighted and sigma is None:
+        sigma = 1.0
+    about = {**(weighting.metadata or {}), "files": provenance(counts)}
     name = _name(files[0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
     values, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return layout.events(
-        values,
-        weights,
-        name,
-        non_positive=non_positive,
-        cross_section_pb=cross_section_pb,
-        metadata={**(metadata or {}), "files": provenance(counts)},
-    )
+    return layout.events(values, weights, name, replace(weighting, cross_section_pb=sigma, metadata=about))
 
 
 def iterate_table(
     source: Paths | pd.DataFrame,
     *,
-    features: Features = None,
-    points: Mapping[str, Point] | None = None,
-    polynomial: Mapping[str, str] | None = None,
-    operators: Sequence[str] | None = None,
-    nominal: str | None = None,
     factor: float = 1.0,
     non_positive: NonPositive = "error",
     metadata: Mapping[str, Any] | None = None,
     chunk: int = 100_000,
+    **options: Unpack[LayoutOptions],
 ) -> Iterator[Events]:
     """Yield the events of a table in blocks of at most `chunk`, never more of them in memory.
 
     factor: multiplies every weight, so that they are in pb (an event without weights has weight `factor`);
-    the cross sections of all blocks add up to that of the sample. Otherwise as `read_table`, in which the
-    number of an event in an error counts from the start of the file.
+    the cross sections of all blocks add up to that of the sample. non_positive, metadata: see
+    `WeightOptions`. options: see `LayoutOptions`. The number of an event in an error counts from the start of
+    the file.
     """
-    options = {"features": features, "points": points, "polynomial": polynomial, "operators": operators}
+    columns, weighting = Columns(**options), Weighting(non_positive, metadata=metadata)
     for table in _sources(source):
         name = _name(table)
-        layout = make_layout(*_columns(table), name, **options, nominal=nominal)  # type: ignore[arg-type]
+        layout = make_layout(*_columns(table), name, columns)
         first = 0
         for block in _blocks(table, layout, chunk):
             values, weights = layout.split(block, name, first)
             n = len(values)
-            yield layout.events(
-                values,
-                weights * factor,
-                f"{name}, events {first} to {first + n - 1}",
-                non_positive=non_positive,
-                metadata=metadata,
-            )
+            which = f"{name}, events {first} to {first + n - 1}"
+            yield layout.events(values, weights * factor, which, weighting)
             first += n
 
 
@@ -180,7 +167,7 @@ def _columns(table: Path | pd.DataFrame) -> tuple[list[str], list[str]]:
         numeric = [types.is_integer(t) or types.is_floating(t) or types.is_boolean(t) for t in schema.types]
     else:
         try:
-            head = pd.read_csv(table, sep=_separator(table), nrows=0, index_col=False)
+            head = pd.read_csv(_open(table), sep=_separator(table), nrows=0, index_col=False)
         except _UNREADABLE as error:
             raise _unreadable(table, "CSV", error) from error
         names = [str(c) for c in head.columns]
@@ -222,19 +209,56 @@ def _frames(table: Path | pd.DataFrame, columns: Sequence[str], chunk: int) -> I
                 batch_size=chunk, columns=list(columns), use_threads=False
             ):
                 arrays = {c: batch.column(c).to_numpy(zero_copy_only=False) for c in columns}
+                done += _checked(table, batch.num_rows, done, columns)
                 yield pd.DataFrame(arrays)
-                done += batch.num_rows
             return
         with pd.read_csv(
-            table, sep=_separator(table), usecols=list(columns), chunksize=chunk, index_col=False
+            _open(table), sep=_separator(table), usecols=list(columns), chunksize=chunk, index_col=False
         ) as reader:
             for frame in reader:
+                done += _checked(table, len(frame), done, columns)
                 yield frame
-                done += len(frame)
     except InputError:
         raise
     except _UNREADABLE as error:
         raise _unreadable(table, kind, error, done) from error
+
+
+def _checked(table: Path, rows: int, done: int, columns: Sequence[str]) -> int:
+    """Return the number of rows of a block; refuse files that were packed to fill the memory."""
+    size = table.stat().st_size
+    if 8 * len(columns) * (done + rows) > _MOST + _RATIO * size:
+        raise ValueError(f"{size} bytes hold more than {done} rows: hardly events")
+    return rows
+
+
+class _Lines(io.RawIOBase):
+    """The bytes of a text, packed or not, in which no line is too long for a table."""
+
+    def __init__(self, path: Path) -> None:
+        packed = path.name.lower().endswith(".gz")
+        self._file: Any = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115 (see close)
+        self._length = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        end = max(data.rfind(b"\n"), data.rfind(b"\r"))
+        self._length = self._length + len(data) if end < 0 else len(data) - end
+        if self._length > _LINE:
+            raise ValueError(f"a line of more than {_LINE >> 20} MiB")
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open(path: Path) -> io.BufferedReader:
+    return io.BufferedReader(_Lines(path), 2**18)
 
 
 def _floats(column: pd.Series, name: str, source: str, first: int) -> np.ndarray:

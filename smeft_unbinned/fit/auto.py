@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError, brief
 from ..likelihood import Likelihood
@@ -18,8 +18,12 @@ from .linear import CUTS, is_quadratic, solve
 from .minuit import minimise
 from .nested import sample
 from .nuts import nuts
+from .options import Sampling, SamplingOptions
 from .ranks import communicator, together
 from .result import FitResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 MANY = 30
 """Parameters above which gradients are worth more than the evidence."""
@@ -30,13 +34,11 @@ DRAWS = 10_000
 def auto(
     likelihood: Likelihood,
     *,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
+    prefer: Literal["posterior", "best fit"] = "posterior",
     n_samples: int | None = None,
     nlive: int = 400,
-    seed: int = 0,
-    progress: bool = False,
     log_dir: str | os.PathLike[str] | None = None,
-    prefer: Literal["posterior", "best fit"] = "posterior",
+    **options: Unpack[SamplingOptions],
 ) -> FitResult:
     """Fit with the cheapest method that is right for the likelihood, and say which and why.
 
@@ -45,8 +47,8 @@ def auto(
     30 parameters where jax and blackjax are installed; else nested sampling (`sample`).
     Best fit: `solve` where -2 log L is quadratic, else `minimise`.
 
-    bounds, seed, progress: as in these functions; nlive, log_dir: of nested sampling; n_samples: of the
-    other posteriors, default theirs.
+    n_samples: of all posteriors but nested sampling, default theirs; nlive, log_dir: of nested sampling.
+    options: bounds, seed and progress, see `SamplingOptions`.
     Under mpiexec the first process chooses, and nested sampling alone is shared with the others.
     The reason is the first of `messages`, and `provenance["choice"]` lists the methods tried.
     Raises InputError as the method that is chosen.
@@ -55,14 +57,14 @@ def auto(
         raise InputError(f"prefer is 'posterior' or 'best fit', got {brief(prefer)}")
     if n_samples is not None and n_samples < 1:
         raise InputError(f"n_samples must be positive, got {n_samples}")
-    ranges = all_bounds(likelihood, bounds)
-    own: dict[str, Any] = {"bounds": ranges, "seed": seed}
+    chosen = Sampling(**options)
+    own: dict[str, Any] = {"bounds": all_bounds(likelihood, chosen.bounds), "seed": chosen.seed}
     drawn = own if n_samples is None else {**own, "n_samples": n_samples}
-    found, tried = together(communicator(), partial(_cheap, likelihood, prefer, drawn, progress))
+    found, tried = together(communicator(), partial(_cheap, likelihood, prefer, drawn, chosen.progress))
     if found is not None:
         return found
     many, folder = len(likelihood.parameters), None if log_dir is None else Path(log_dir)
-    result = sample(likelihood, **own, nlive=nlive, log_dir=folder, progress=progress)
+    result = sample(likelihood, **own, nlive=nlive, log_dir=folder, progress=chosen.progress)
     why = f"importance sampling is not enough for {many} parameters"
     if many > MANY:
         why += "; NUTS would be faster: pip install 'smeft-unbinned[nuts]'"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from ..errors import require
 from ..progress import Rate, progress_bar
 
 CHUNK = 50
@@ -31,10 +32,19 @@ class Run:
 
 
 def run_chains(
-    jax: Any, blackjax: Any, log_density: Callable[[Any], Any], starts: np.ndarray, *,
-    seed: int, warmup: int, steps: int, progress: bool,
-) -> Run:  # fmt: skip
-    """Run chains from starts (m, p) for `warmup` steps, whole chunks of them, and `steps` more."""
+    log_density: Callable[[Any], Any],
+    starts: np.ndarray,
+    *,
+    seed: int,
+    warmup: int,
+    steps: int,
+    progress: bool,
+) -> Run:
+    """Run chains from starts (m, p) for `warmup` steps, whole chunks of them, and `steps` more.
+
+    Raises InputError without jax or blackjax.
+    """
+    jax, blackjax = require("jax", "nuts"), require("blackjax", "nuts")
     chains, p = starts.shape
     chunk, restart = _compiled(jax, blackjax, log_density, chains)
     key = jax.random.key(seed)

@@ -8,8 +8,8 @@ it fits is measured: the effective sample size of the weights and the shape of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.progress import Progress
@@ -19,11 +19,15 @@ from ..likelihood import Likelihood
 from ..progress import Rate, progress_bar
 from .box import all_bounds, inside, log_volume, make_prior
 from .minuit import minimise
+from .options import Sampling, SamplingOptions
 from .prior import Prior
 from .proposal import Proposal, effective_size, resample, tail_shape
 from .provenance import counters, provenance
 from .result import FitResult
 from .sampled import OUTSIDE, sampled
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 NEAR = 40.0
 """Rise of -2 log L up to which a minimum gets a component of the proposal."""
@@ -43,9 +47,7 @@ def laplace(
     *,
     n_samples: int = 5_000,
     draws: int | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    seed: int = 0,
-    progress: bool = False,
+    **options: Unpack[SamplingOptions],
 ) -> FitResult:
     """Sample a posterior that is nearly Gaussian, or a sum of such peaks, by importance sampling.
 
@@ -53,29 +55,28 @@ def laplace(
 
     n_samples: posterior samples of equal weight, drawn from the weighted ones with replacement.
     draws: evaluations of -2 log L per round, of one to three rounds; default twice n_samples.
-    bounds: (lower, upper) by name, in TeV^-2 for coefficients; default those of the likelihood, and for the
-        remaining ones eight Hesse errors around the best fit (recorded in the result).
-    seed: of all random numbers.
+    options: bounds, seed and progress, see `SamplingOptions`.
     `provenance` has "ess", Kish's effective sample size, "pareto_k", the shape of the tail of the weights,
     and "rounds", the effective sizes of all rounds. Below an ess of 100 or one percent of the draws, and
     with a shape above 0.7 unless half the draws are effective, the result is not valid, and a message names
     other methods. A peak that the minimiser did not find and no draw met is seen by none of these.
     Raises InputError where -2 log L has no positive curvature at its minimum, and for ranges as `sample`.
     """
-    draws = 2 * n_samples if draws is None else draws
+    chosen = Sampling(**options)
+    seed, draws = chosen.seed, 2 * n_samples if draws is None else draws
     if n_samples < 1 or draws < 10 or seed < 0:
         raise InputError(
             f"n_samples must be positive, draws at least 10 and seed not negative; got {n_samples}, {draws} "
             f"and {seed}"
         )
     before = counters(likelihood)
-    ranges = all_bounds(likelihood, bounds)
+    ranges = all_bounds(likelihood, chosen.bounds)
     fit = minimise(likelihood, levels=())
     target = _Target(likelihood, make_prior(likelihood, ranges, fit), float(fit.m2logl))
     proposal = start(likelihood, fit, target.prior)
     rng = np.random.default_rng(seed)
     rounds: list[_Draws] = []
-    with progress_bar(progress) as bar:
+    with progress_bar(chosen.progress) as bar:
         for number in range(ROUNDS):
             rounds.append(_draw(target, proposal, rng, draws, bar, f"importance sampling {number + 1}"))
             if rounds[-1].ess >= ENOUGH * draws or number == ROUNDS - 1:
@@ -242,13 +243,13 @@ def _result(
         best = used.best
     return sampled(
         likelihood,
-        "laplace",
         free,
         best,
         covariance,
         cut=prior.cut(free),
         messages=messages,
         before=before,
+        method="laplace",
         valid=fit.valid and not poor,
         logz=used.log_mean + target.offset,
         logz_error=float(np.sqrt(max(1.0 / used.ess - 1.0 / n, 0.0))),

@@ -10,8 +10,8 @@ with both derivatives (`profile`), and by MINOS where that fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,17 @@ from ..progress import progress_bar
 from .best import Best
 from .bounded import box_of
 from .minima import Search
+from .options import MinimumOptions, MinimumSearch
 from .provenance import caveats, counters, met, nuisances_in, provenance, pulls
 from .result import FitResult, check_level
 from .rough import rough
 from .scales import scales
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["minimise", "scales"]
 
-STARTS = 20
-"""Random starts: two in five fits of 52 coefficients with quadratic terms miss the lowest minimum without."""
 _AGAIN = 3
 """Times at most that the fit starts again from a lower value met on the way to an interval's end."""
 
@@ -39,32 +41,20 @@ _AGAIN = 3
 def minimise(
     likelihood: Likelihood,
     *,
-    start: Mapping[str, float] | None = None,
-    starts: int = STARTS,
-    seed: int = 0,
     levels: Sequence[float] = (0.68, 0.95),
-    strategy: int = 0,
     intervals: bool | Sequence[str] = True,
-    bounded: bool = False,
     progress: bool = False,
+    **options: Unpack[MinimumOptions],
 ) -> FitResult:
     """Return the best fit, its covariance, and profile intervals at the given levels.
 
     Nuisance parameters are fitted with the coefficients; `likelihood.profiled()` takes them out of the fit.
 
-    start: coefficients in TeV^-2, and nuisances, where the search begins; default the SM. Further starts lie
-        where -2 log L falls again along lines through the minima that are found.
-    starts: how many random ones there are besides, around the best minimum so far. seed: of these. With
-        dozens of coefficients and quadratic terms a lower minimum may lie on no line: take more of them to
-        see whether the lowest stays the same. Large unbinned datasets are searched with a few thousand
-        events first (`rough`).
     levels: confidence levels whose intervals are stored; others are computed on demand. An interval is the
         connected one around the best fit; `disjoint_intervals` gives all pieces.
-    strategy: of Minuit. intervals: False for none, or the names of the parameters that get one (rows of the
-        others hold NaN).
-    bounded: keep the fit inside `likelihood.bounds`. Otherwise ranges have no effect, and a message names
-        those that exclude the minimum.
+    intervals: False for none, or the names of the parameters that get one (rows of the others hold NaN).
     progress: show a bar.
+    options: start, starts, seed, strategy and bounded, see `MinimumOptions`.
 
     `minima` of the result lists every distinct minimum, lowest first: parameters and "m2logl".
     Raises InputError when -2 log L is not finite at the start, when nothing depends on a coefficient, and for
@@ -73,10 +63,11 @@ def minimise(
     """
     for level in levels:
         check_level(level)
+    chosen = MinimumSearch(**options)
     names, before = likelihood.parameters, counters(likelihood)
     wanted = _wanted(names, intervals)
-    box = box_of(names, likelihood.bounds) if bounded and likelihood.bounds else None
-    origin = np.array(as_point(start or {}, names), dtype=float)
+    box = box_of(names, likelihood.bounds) if chosen.bounded and likelihood.bounds else None
+    origin = np.array(as_point(chosen.start or {}, names), dtype=float)
     if box is not None:
         origin = np.clip(origin, box[0], box[1])
     value = float(likelihood.m2logl(origin))
@@ -86,9 +77,9 @@ def minimise(
     scale = scales(likelihood, origin)
     with progress_bar(progress) as bar:
         task = bar.add_task("minima", total=0, note="")
-        search = _search(likelihood, (origin, scale, box, (bar, task)), starts, seed)
+        search = _search(likelihood, (origin, scale, box, (bar, task)), chosen.starts, chosen.seed)
         for _ in range(_AGAIN):
-            fit = Best(likelihood, search.minima(), scale, box, strategy)
+            fit = Best(likelihood, search.minima(), scale, box, chosen.strategy)
             stored, lower = {}, None
             step = bar.add_task("intervals", total=len(levels), note="")
             for level in levels if wanted and fit.valid else ():
@@ -119,11 +110,11 @@ def minimise(
         provenance=provenance(
             likelihood,
             ("iminuit", "numpy", "scipy"),
-            strategy=strategy,
+            strategy=chosen.strategy,
             start={n: float(x) for n, x in zip(names, origin, strict=True)},
-            starts=starts,
-            seed=seed,
-            bounded=bounded,
+            starts=chosen.starts,
+            seed=chosen.seed,
+            bounded=chosen.bounded,
         ),
         interval_function=(lambda level: fit.intervals(level, wanted or names)[0]) if fit.valid else None,
         nuisances=tuple(n for n in nuisances_in(likelihood) if n in best),

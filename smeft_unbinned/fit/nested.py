@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,11 +22,15 @@ from .identity import identity
 from .nested_focus import Focus
 from .nested_prior import search
 from .nested_run import Settings
+from .options import Nested, NestedOptions
 from .prior import Prior
 from .provenance import counters, provenance
 from .ranks import communicator, together
 from .result import FitResult
 from .sampled import sampled
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 MANY = 15
 """Parameters above which steps replace draws from a region around the live points."""
@@ -55,16 +59,11 @@ class _Plan:
 def sample(
     likelihood: Likelihood,
     *,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
     nlive: int = 400,
-    seed: int = 0,
     frac_remain: float = 0.01,
     max_calls: int | None = None,
     log_dir: str | os.PathLike[str] | None = None,
-    rotate: bool = True,
-    step_sampler: bool | None = None,
-    steps: int | None = None,
-    progress: bool = False,
+    **options: Unpack[NestedOptions],
 ) -> FitResult:
     """Sample the posterior with a flat prior of the coefficients in a box.
 
@@ -72,22 +71,19 @@ def sample(
     evidence is that of the data alone; `likelihood.profiled()` is sampled with them at their minimum.
     Under mpiexec all processes evaluate, the first one writes, and each gets the same result.
 
-    bounds: (lower, upper) by name, in TeV^-2 for coefficients; default those of the likelihood, and for the
-        remaining ones eight Hesse errors around the best fit (recorded in the result). A nuisance without
-        constraint needs a range, and one with a constraint is cut to it.
     nlive: live points; frac_remain: stop when the remainder holds this fraction of the evidence.
-    seed: of the sampler, which draws from numpy's global generator; that generator is left as it was found.
+    max_calls: stop after about this many evaluations of -2 log L.
     log_dir: folder of the sampler's own records, one subfolder for each fit and its settings, from which the
         same call resumes an interrupted run, or takes the result of a finished one; max_calls may differ.
-    rotate: minimise first, and draw mostly near the minima along principal axes (`nested_focus`): the same
-        posterior and evidence with fewer evaluations. False searches the prior box evenly.
-    step_sampler: walk by slice sampling instead of drawing from regions; default above MANY parameters.
-        steps: of each walk, default twice the number of parameters.
-    progress: show calls, their rate, log Z, what remains of it and the time left.
+    options: bounds, seed, progress, rotate, step_sampler and steps, see `NestedOptions`. The sampler draws
+        from numpy's global generator, which is left as it was found. The bar shows calls, their rate, log Z,
+        what remains of it and the time left.
     Raises InputError without UltraNest, for an empty range, for a nuisance without constraint and range, when
     -2 log L is not finite anywhere, and (with `rotate`) for a prior that excludes the minimum so far that
     even its best point is ten standard deviations off.
     """
+    chosen = Nested(**options)
+    seed, steps = chosen.seed, chosen.steps
     require("ultranest", "nested")
     if nlive < 1 or not 0 < frac_remain < 1 or not 0 <= seed < 2**32:
         raise InputError(
@@ -95,12 +91,12 @@ def sample(
             f"got {nlive}, {frac_remain} and {seed}"
         )
     names, comm = likelihood.parameters, communicator()
-    walks = len(names) > MANY if step_sampler is None else step_sampler
+    walks = len(names) > MANY if chosen.step_sampler is None else chosen.step_sampler
     if steps is not None and (steps < 1 or not walks):
         raise InputError(f"steps must be positive and belong to a step sampler; got {steps}")
     settings = Settings(nlive, seed, frac_remain, max_calls, (steps or 2 * len(names)) if walks else 0)
     before = counters(likelihood)
-    plan = together(comm, partial(_plan, likelihood, bounds or {}, settings, rotate, log_dir))
+    plan = together(comm, partial(_plan, likelihood, chosen.bounds or {}, settings, chosen.rotate, log_dir))
     if plan.finished is not None:
         return plan.finished
     outcome = nested_run.run(
@@ -110,7 +106,7 @@ def sample(
         settings,
         plan.folder,
         comm,
-        progress,
+        chosen.progress,
     )
 
     def finish() -> FitResult:
@@ -216,13 +212,13 @@ def _result(
         kept["coordinates"]["samples_outside_core"] = plan.focus.outside(free)
     return sampled(
         likelihood,
-        "ultranest",
         free,
         best,
         np.atleast_2d(np.cov(free.T)),
         cut=plan.prior.cut(free),
         messages=messages,
         before=before,
+        method="ultranest",
         valid=not bool(outcome.get("insertion_order_MWW_test", {}).get("converged") is False),
         logz=float(outcome["logz"]),
         logz_error=float(outcome["logzerr"]),

@@ -6,9 +6,9 @@ is near a standard normal (`unbounded`), so that step sizes of order one fit fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,15 @@ from ..likelihood import Likelihood
 from .box import all_bounds, inside, make_prior
 from .chains import Run, run_chains, split_rhat
 from .minuit import minimise
+from .options import Sampling, SamplingOptions
 from .prior import Prior
 from .provenance import counters, provenance
 from .result import FitResult
 from .sampled import OUTSIDE, sampled
 from .unbounded import Coordinates
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 GOOD_RHAT, WORST_RHAT = 1.01, 1.05
 """R-hat above the first is worth a message, above the second the result is not valid."""
@@ -35,9 +39,7 @@ def nuts(
     n_samples: int = 4_000,
     warmup: int = 1_000,
     chains: int = 4,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    seed: int = 0,
-    progress: bool = False,
+    **options: Unpack[SamplingOptions],
 ) -> FitResult:
     """Sample the posterior with the no-U-turn sampler; the evidence is not computed.
 
@@ -49,21 +51,23 @@ def nuts(
         its step size and the variances of its coordinates.
     chains: that start from different points, and from different minima where there are several
         in the ranges.
-    bounds: (lower, upper) by name, in TeV^-2 for coefficients; default those of the likelihood.
-    seed: of all random numbers; results agree between machines as far as jax does.
+    options: bounds, seed and progress, see `SamplingOptions`. Results of one seed agree between machines as
+        far as jax does.
     `provenance` has "rhat" (rank-normalised, split, arXiv:1903.08008), "ess" by parameter, "divergences" and
     "gradients", the number of gradients of -2 log L. R-hat above 1.05, an effective sample size below 100 or
     more than 1 % of divergent steps make the result invalid.
     Raises InputError without blackjax, for empty ranges, and for a dataset that jax cannot trace.
     """
     jax, blackjax = require("jax", "nuts"), require("blackjax", "nuts")
+    chosen = Sampling(**options)
+    seed = chosen.seed
     if min(n_samples, warmup, chains) < 1 or n_samples < 4 * chains or not 0 <= seed < 2**32:
         raise InputError(
             "nuts needs at least 4 samples per chain, a step of warm-up, and a seed between 0 and 2^32 - 1; "
             f"got n_samples {n_samples}, warmup {warmup}, chains {chains}, seed {seed}"
         )
     before = counters(likelihood)
-    prior = make_prior(likelihood, all_bounds(likelihood, bounds))
+    prior = make_prior(likelihood, all_bounds(likelihood, chosen.bounds))
     fit = minimise(likelihood, levels=())
     names = list(likelihood.parameters)
     best = np.array([fit.best[n] for n in names])
@@ -75,9 +79,13 @@ def nuts(
     starts = np.where(inside(prior, place.forward(moved)[0])[:, None], moved, starts)
     with _float64(jax):
         run = run_chains(
-            jax, blackjax, _log_density(jax, likelihood, place, prior), starts,
-            seed=seed, warmup=warmup, steps=-(-n_samples // chains), progress=progress,
-        )  # fmt: skip
+            _log_density(jax, likelihood, place, prior),
+            starts,
+            seed=seed,
+            warmup=warmup,
+            steps=-(-n_samples // chains),
+            progress=chosen.progress,
+        )
         c = place.forward(run.points)[0]
         effective = np.asarray(blackjax.diagnostics.effective_sample_size(jax.numpy.asarray(c)))
     return _result(likelihood, fit, prior_record=prior.record(), cut=prior.cut, allowed=inside(prior, best),
@@ -144,13 +152,13 @@ def _result(
         best = free[np.argmin(np.asarray(likelihood.m2logl(free)))]
     return sampled(
         likelihood,
-        "nuts",
         free,
         best,
         np.atleast_2d(np.cov(free.T)),
         cut=cut(free),
         messages=messages,
         before=before,
+        method="nuts",
         valid=bool(valid),
         minima=fit.minima,
         provenance=provenance(

@@ -75,7 +75,7 @@ def _from(content: dict[str, Any]) -> FitResult:
         if missing := [n for n in names if n not in frame.index]:
             raise ValueError(f"no intervals of {', '.join(missing)} at level {level}")
         intervals[float(level)] = frame
-    best = {n: float("nan" if x is None else x) for n, x in content["best"].items()}
+    best = {n: _number(x) for n, x in content["best"].items()}
     if missing := [n for n in names if n not in best]:
         raise ValueError(f"no best value of {', '.join(missing)}")
     samples, minima = content["samples"], content.get("minima")
@@ -86,18 +86,23 @@ def _from(content: dict[str, Any]) -> FitResult:
         method=content["method"],
         best=best,
         covariance=pd.DataFrame(content["covariance"], index=names, columns=names, dtype=float),
-        m2logl=content["m2logl"],
-        valid=content["valid"],
-        messages=tuple(content["messages"]),
+        m2logl=_number(content["m2logl"]),
+        valid=bool(content["valid"]),
+        messages=tuple(map(str, content["messages"])),
         samples=samples,
-        logz=content["logz"],
-        logz_error=content["logz_error"],
+        logz=None if content["logz"] is None else float(content["logz"]),
+        logz_error=None if content["logz_error"] is None else float(content["logz_error"]),
         stored_intervals=intervals,
         provenance=content["provenance"],
         nuisances=nuisances,
         minima=None if minima is None else pd.DataFrame(minima, dtype=float),
         runcard=content.get("runcard"),
     )
+
+
+def _number(value: Any) -> float:
+    """Return a number; NaN for null, which stands for it in a file."""
+    return float("nan" if value is None else value)
 
 
 def finite_or_null(content: Any) -> Any:

@@ -17,7 +17,6 @@ OUTSIDE = "the minimum of -2 log L lies outside of the prior box"
 
 def sampled(
     likelihood: Likelihood,
-    method: str,
     free: np.ndarray,
     best: np.ndarray,
     covariance: np.ndarray,
@@ -30,7 +29,7 @@ def sampled(
     """Return the result of samples (s, p) with a best point (p,) and a covariance (p, p).
 
     cut: parameters whose range cuts into the posterior. before: `counters` at the start of the fit.
-    fields: of FitResult, as they are.
+    fields: of FitResult, as they are: its method, among others.
     """
     names, said = list(likelihood.parameters), list(messages)
     if cut:
@@ -41,7 +40,6 @@ def sampled(
     frame = pd.DataFrame(covariance, index=names, columns=names)
     errors = pd.Series(np.sqrt(np.diag(frame)), index=frame.index)
     return FitResult(
-        method=method,
         best=values,
         covariance=frame,
         m2logl=float(likelihood.m2logl(best)),

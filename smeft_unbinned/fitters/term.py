@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 from array_api_compat import is_jax_array
@@ -19,6 +20,9 @@ from ..operators import GEV2_PER_TEV2, UNITS, expressible
 from ..polynomial import Array, Point, as_point, namespace
 from .traced import INLINE, traced
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Evolve: TypeAlias = "Callable[[float], tuple[Sequence[str], np.ndarray]]"
 """Running: from the scale of the dataset in GeV to the coefficients there, in the basis of the fitter, and
 the matrix (m, n) that gives them from those of the fitter."""
@@ -27,6 +31,28 @@ IN_TEV = {UNITS: 1.0, "GeV^-2": 1.0 / GEV2_PER_TEV2}
 """Units of a fitter's coefficients, and the factors to TeV^-2."""
 
 _log = logging.getLogger(__name__)
+
+
+class ScaleOptions(TypedDict, total=False):
+    """The scale at which a dataset sees the coefficients.
+
+    evolve: running to the scale of the dataset, or None where the values hold at that scale, the default.
+    scale: of the dataset in GeV, default what its file records; needed with `evolve`.
+    remedy: what to do where it is not known, for the message.
+    """
+
+    evolve: Evolve | None
+    scale: float | None
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`ScaleOptions` with a value for each."""
+
+    evolve: Evolve | None = None
+    scale: float | None = None
+    remedy: str = "export it with metadata['scale']"
 
 
 class Term:
@@ -38,12 +64,11 @@ class Term:
         does not know has no effect: `used` and `set_to_zero` name them.
     basis: whose names these are, one of `operators.DATASET_BASES`; default that of the dataset.
     units: of the values, "TeV^-2" or "GeV^-2".
-    evolve: running to the scale of the dataset, or None where the values hold at that scale.
-    scale: of the dataset in GeV, default what its file records; needed with `evolve`.
-    remedy: what to do where it is not known, for the message.
     inline: bytes of the dataset up to which jax compiles it into a program; a larger one, and with 0 any, is
         evaluated by the engine of this package, which the program calls. See `traced`.
+    options: evolve, scale and remedy, see `ScaleOptions`.
 
+    `name` and `metadata` are those of the dataset: `datasets.overlap.check_overlap` takes terms as well.
     Nuisance parameters of the dataset have unit-Gaussian constraints, and -2 log L is minimised over them.
     Raises InputError for a file that cannot be read, for units and bases that are not known, for names given
     twice, and for running to a scale that is not known.
@@ -56,11 +81,10 @@ class Term:
         *,
         basis: str | None = None,
         units: str = UNITS,
-        evolve: Evolve | None = None,
-        scale: float | None = None,
-        remedy: str = "export it with metadata['scale']",
         inline: int = INLINE,
+        **options: Unpack[ScaleOptions],
     ) -> None:
+        at = Scale(**options)
         original = load_dataset(dataset) if isinstance(dataset, str | os.PathLike) else dataset
         if units not in IN_TEV:
             raise InputError(
@@ -69,15 +93,16 @@ class Term:
         self.basis, self.units = basis or original.basis, units
         known = expressible(original.operators, original.basis, self.basis)
         whole = _restricted(original, known).in_basis(self.basis)
+        self.name, self.metadata = whole.name, whole.metadata
         self.names = tuple(str(n) for n in (whole.operators if names is None else names))
         if twice := sorted({n for n in self.names if self.names.count(n) > 1}):
             raise InputError(f"coefficients named twice: {', '.join(twice)}")
-        self.scale = _scale(whole.metadata.get("scale") if scale is None else scale, whole.name)
+        self.scale = _scale(whole.metadata.get("scale") if at.scale is None else at.scale, whole.name)
         reached, matrix = self.names, np.eye(len(self.names))
-        if evolve is not None:
+        if at.evolve is not None:
             if self.scale is None:
-                raise InputError(f"running is asked for, but dataset {whole.name} has no scale; {remedy}")
-            names_there, matrix = evolve(self.scale)
+                raise InputError(f"running is asked for, but dataset {whole.name} has no scale; {at.remedy}")
+            names_there, matrix = at.evolve(self.scale)
             reached = tuple(names_there)
         self.used = tuple(name for name in whole.operators if name in reached)
         self.set_to_zero = (
