@@ -17,7 +17,8 @@ def progress_bar(enabled: bool) -> Progress:
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not enabled)
+    console = Console(stderr=True, quiet=not enabled)  # some versions of rich end a hidden bar with a new line
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not enabled)
 
 
 class Rate:

@@ -103,12 +103,11 @@ def _lhe(events: str, header: str = "") -> bytes:
 
 
 def _packed(start: bytes, piece: bytes, total: int = GIGABYTES) -> bytes:
-    """Return a gzip file of a start and a piece repeated up to a length, made without holding it."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    """Return a gzip file of a start and a piece repeated up to a length, without the right sum at its end."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = piece * (2**22 // len(piece))
-    out = [packer.compress(start)]
-    out += [packer.compress(block) for _ in range(total // len(block))]
-    return b"".join([*out, packer.flush()])
+    first, again = (packer.compress(x) + packer.flush(zlib.Z_FULL_FLUSH) for x in (start, block))
+    return b"\x1f\x8b\x08" + bytes(7) + first + again * (total // len(block)) + packer.flush() + bytes(8)
 
 
 def _many_particles(folder: Path) -> Path:
