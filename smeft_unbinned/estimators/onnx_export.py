@@ -113,7 +113,9 @@ def _inputs(graph: Graph, inputs: FeatureMap, features: str) -> str:
         x = graph.take(features, [k])
         if kind == "angle":
             twice = graph.add("Mul", x, graph.constant(2.0))
-            columns += [graph.add(f, angle) for angle in (x, twice) for f in ("Cos", "Sin")]
+            for angle in (x, twice):  # older runtimes have no cosine in double precision
+                later = graph.add("Add", angle, graph.constant(0.5 * np.pi))
+                columns += [graph.add("Sin", later), graph.add("Sin", angle)]
         elif kind == "cosine":
             square = graph.add("Sub", graph.constant(1.0), graph.add("Mul", x, x))
             columns += [x, graph.add("Sqrt", graph.add("Max", square, graph.constant(0.0)))]
