@@ -17,7 +17,9 @@ def progress_bar(enabled: bool) -> Progress:
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    console = Console(stderr=True, quiet=not enabled)  # some versions of rich end a hidden bar with a new line
+    console = Console(
+        stderr=True, quiet=not enabled
+    )  # some versions of rich end a hidden bar with a new line
     return Progress(*columns, TimeRemainingColumn(), console=console, disable=not enabled)
 
 
