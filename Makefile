@@ -36,8 +36,8 @@ demo: $(STAMP)  ## measure pp -> ZH from events to intervals; files go to DEMO_O
 test: $(STAMP)  ## run all tests with WORKERS processes (default 2); PYTEST adds options of pytest
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/reliability $(PYTEST)
 
-coverage: $(STAMP)  ## run all tests and say which lines and branches of the package they reach
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term $(PYTEST)
+coverage: $(STAMP)  ## run the tests and say which lines and branches of the package they reach
+	$(MAKE) test PYTEST='--cov --cov-report term $(PYTEST)'
 
 reliability: $(STAMP)  ## kill, fill, fuzz and mislead everything; all extras, oldest and newest versions (two hours)
 	SMEFT_UNBINNED_RELIABILITY=$(RELIABILITY) $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import InputError
+from ..inputfile import fitting, read_json
 from ..storage import make_folder, write_text
 from .interrupt import keep
-
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError)
 
 
 class Unfinished:
@@ -31,8 +31,8 @@ class Unfinished:
         """Return the table that is kept under a name, and make and keep it where there is none."""
         path, made_from = self._folder / f"{name}.json", {**self._settings, **settings}
         self._files.append(path)
-        with contextlib.suppress(*_DAMAGED):  # made anew
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(InputError), fitting(path, "unfinished table"):  # else it is made anew
+            content = read_json(path, "unfinished table")
             if content["settings"] == json.loads(json.dumps(made_from)):
                 kept = pd.DataFrame(content["columns"])
                 kept.attrs.update(content["attrs"])

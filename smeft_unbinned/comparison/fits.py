@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..errors import InputError
 from ..fit import contour, fit_replicas, minimise
 from ..fit.design import design
 from ..fit.result_file import finite_or_null
+from ..inputfile import fitting, read_json
 from ..likelihood import Likelihood
 from ..statistics.fisher import fisher
 from ..storage import write_text
@@ -100,12 +102,10 @@ def stored(task: Task, path: Path, mark: str, say: Callable[[str], None]) -> tup
 
     The second value says whether it was there.
     """
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(InputError), fitting(path, "kept fit"):  # missing, damaged or of something else: made anew
+        known = read_json(path, "kept fit")
         if known["mark"] == mark:
             return dict(known["record"]), True
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass  # missing, damaged, or of something else: it is made anew
     made = record(task, say)
     write_text(path, json.dumps({"mark": mark, "record": made}))
     return made, False
